@@ -1,0 +1,43 @@
+GO      ?= go
+INSTALL  = $(GO) run ./internal/tools/install
+# Test data may be badly formatted on purpose.
+SOURCES  = find . -name '*.go' -not -path '*/testdata/*' -not -path './.git/*'
+
+.DEFAULT_GOAL := help
+.PHONY: help build demo test lint fmt bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build bin/ctmpl
+	$(GO) build -o bin/ctmpl ./cmd/ctmpl
+
+demo: ## show what ctmpl does (with nginx where there is one)
+	@$(INSTALL) -optional nginx
+	@$(GO) build -o bin/demo ./examples/demo
+	@bin/demo
+
+# The first run builds Consul, which takes some minutes; see internal/tools.
+test: ## install what the tests need, check the code, run all tests
+	@$(INSTALL)
+	@$(MAKE) --no-print-directory lint
+	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+
+lint: ## check format, go vet, staticcheck
+	@$(INSTALL) staticcheck >/dev/null
+	@bad=$$($(SOURCES) -exec gofmt -l {} +) || exit 1; \
+	  if [ -n "$$bad" ]; then echo "not formatted, run make fmt:"; echo "$$bad"; exit 1; fi
+	$(GO) vet ./...
+	@echo staticcheck ./...
+	@"$$($(INSTALL) -path staticcheck)" ./...
+
+fmt: ## format the code
+	@$(SOURCES) -exec gofmt -l -w {} +
+
+bench: ## measure ctmpl, and beside it consul-template
+	@$(INSTALL)
+	$(GO) run ./internal/bench
+
+clean: ## remove what build and tests have left here
+	rm -rf bin dist
+	rm -f *.test *.out *.prof coverage.*

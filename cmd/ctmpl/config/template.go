@@ -1,0 +1,161 @@
+package config
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/user"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/ctmpl/ctmpl/internal/conf"
+)
+
+// Template is one template.
+type Template struct {
+	Pos               conf.Pos
+	Source            string        `conf:"source"`
+	Contents          *string       `conf:"contents"`
+	Destination       string        `conf:"destination"`
+	Command           Command       `conf:"command"`
+	CommandTimeout    time.Duration `conf:"command_timeout"`
+	Exec              Exec          `conf:"exec"`
+	Wait              *Wait         `conf:"wait"` // nil: that of all templates
+	Perms             Mode          `conf:"perms"`
+	Backup            bool          `conf:"backup"`
+	CreateDestDirs    *bool         `conf:"create_dest_dirs"` // nil: true
+	User              string        `conf:"user"`
+	UID               *int          `conf:"uid"`
+	Group             string        `conf:"group"`
+	GID               *int          `conf:"gid"`
+	LeftDelimiter     string        `conf:"left_delimiter"`
+	RightDelimiter    string        `conf:"right_delimiter"`
+	ErrorOnMissingKey bool          `conf:"error_on_missing_key"`
+	ErrorFatal        *bool         `conf:"error_fatal"` // nil: that of all templates
+	SandboxPath       string        `conf:"sandbox_path"`
+	FunctionDenylist  []string      `conf:"function_denylist,function_blacklist"`
+}
+
+// Exec is the older way to give a template's command.
+type Exec struct {
+	Enabled *bool         `conf:"enabled"`
+	Command Command       `conf:"command"`
+	Timeout time.Duration `conf:"timeout"`
+}
+
+func (t *Template) check() error {
+	switch {
+	case t.Source == "" && t.Contents == nil:
+		return errors.New("needs a source, or contents")
+	case t.Source != "" && t.Contents != nil:
+		return errors.New("has both source and contents: give one of them")
+	case t.User != "" && t.UID != nil:
+		return errors.New("has both user and uid: give one of them")
+	case t.Group != "" && t.GID != nil:
+		return errors.New("has both group and gid: give one of them")
+	}
+	if _, _, err := t.Owner(); err != nil {
+		return err
+	}
+	return nil
+}
+
+// Owner gives the IDs that the destination is to belong to, -1 where that is left
+// as it is.
+func (t *Template) Owner() (uid, gid int, err error) {
+	uid, gid = -1, -1
+	if t.UID != nil {
+		uid = *t.UID
+	}
+	if t.GID != nil {
+		gid = *t.GID
+	}
+	if t.User != "" {
+		if uid, err = id(t.User, func() (string, error) { u, err := user.Lookup(t.User); return cmp.Or(u, &user.User{}).Uid, err }); err != nil {
+			return -1, -1, fmt.Errorf("user %q: there is none of this name", t.User)
+		}
+	}
+	if t.Group != "" {
+		if gid, err = id(t.Group, func() (string, error) {
+			g, err := user.LookupGroup(t.Group)
+			return cmp.Or(g, &user.Group{}).Gid, err
+		}); err != nil {
+			return -1, -1, fmt.Errorf("group %q: there is none of this name", t.Group)
+		}
+	}
+	return uid, gid, nil
+}
+
+// id looks a name up, or takes it for the number that it is.
+func id(name string, lookup func() (string, error)) (int, error) {
+	number, err := lookup()
+	if err != nil {
+		number = name
+	}
+	return strconv.Atoi(number)
+}
+
+// Run gives the command of the template and how long it may take, 0 for the default.
+func (t *Template) Run() (args []string, timeout time.Duration) {
+	if t.Exec.Enabled != nil && !*t.Exec.Enabled {
+		return t.Command, t.CommandTimeout
+	}
+	if len(t.Command) == 0 {
+		return t.Exec.Command, cmp.Or(t.CommandTimeout, t.Exec.Timeout)
+	}
+	return t.Command, cmp.Or(t.CommandTimeout, t.Exec.Timeout)
+}
+
+// Mode is the permission of a file as chmod has it, 0 for none.
+type Mode uint32
+
+// FileMode gives the permission as the os package has it, with its own bits for
+// set-user-ID, set-group-ID and sticky.
+func (m Mode) FileMode() fs.FileMode {
+	mode := fs.FileMode(m) & fs.ModePerm
+	for octal, bit := range map[Mode]fs.FileMode{0o4000: fs.ModeSetuid, 0o2000: fs.ModeSetgid, 0o1000: fs.ModeSticky} {
+		if m&octal != 0 {
+			mode |= bit
+		}
+	}
+	return mode
+}
+
+// UnmarshalConf reads 0644 and "0644" as octal, as everyone means it.
+func (m *Mode) UnmarshalConf(v conf.Value) error {
+	text, err := v.String()
+	if err == nil && v.IsNumber() && !strings.HasPrefix(v.Raw, "0") {
+		// consul-template takes a number without a leading zero as decimal.
+		n, convErr := strconv.ParseUint(text, 10, 12)
+		*m, err = Mode(n), convErr
+	} else if err == nil {
+		n, convErr := strconv.ParseUint(text, 8, 12)
+		*m, err = Mode(n), convErr
+	}
+	if err != nil {
+		return v.Pos.Errorf(`perms: want an octal mode such as 0644`)
+	}
+	return nil
+}
+
+// Command is a program with its arguments, or one string for the shell.
+type Command []string
+
+// UnmarshalConf reads a string or a list of strings.
+func (c *Command) UnmarshalConf(v conf.Value) error {
+	items := []conf.Value{v}
+	if v.IsList() {
+		items = v.List
+	}
+	*c = nil
+	for _, item := range items {
+		s, err := item.String()
+		if err != nil {
+			return item.Pos.Errorf("command: %w", err)
+		}
+		*c = append(*c, s)
+	}
+	return nil
+}

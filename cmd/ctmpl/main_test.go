@@ -1,0 +1,28 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// fastExit has a program under the race detector not sleep for a second at its end
+// (https://go.dev/doc/articles/race_detector#Options).
+const fastExit = "GORACE=atexit_sleep_ms=0"
+
+// TestMain makes the test binary serve as the command ctmpl, too.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"ctmpl": func() { os.Exit(run()) }})
+}
+
+// program is the path of the command ctmpl.
+func program(t testing.TB) string {
+	t.Helper()
+	path, err := exec.LookPath("ctmpl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// The functions of this file edit the text of the catalog as a person would, so
+// that comments and order stay. In it each service is a paragraph of its own. What
+// is not found stays as it is.
+
+// addInstance copies the paragraph of the instance like, for the instance id on
+// port, below it.
+func addInstance(text, like, id string, port int) string {
+	paragraphs := strings.Split(text, "\n\n")
+	at := slices.IndexFunc(paragraphs, isOf(like))
+	if at < 0 {
+		return text
+	}
+	added := strings.ReplaceAll(strings.TrimSpace(paragraphs[at]), quote(like), quote(id))
+	added = portLine.ReplaceAllString(added, fmt.Sprintf("${1}%d", port))
+	paragraphs[at] = strings.TrimRight(paragraphs[at], "\n")
+	paragraphs = slices.Insert(paragraphs, at+1, added)
+	return strings.TrimRight(strings.Join(paragraphs, "\n\n"), "\n") + "\n"
+}
+
+var portLine = regexp.MustCompile(`(?m)^(\s*port\s*=\s*)\d+`)
+
+// setStatus sets the status of the check of an instance.
+func setStatus(text, id, status string) string {
+	paragraphs := strings.Split(text, "\n\n")
+	for i, p := range paragraphs {
+		if isOf(id)(p) {
+			paragraphs[i] = statusValue.ReplaceAllString(p, "${1}"+quote(status))
+		}
+	}
+	return strings.Join(paragraphs, "\n\n")
+}
+
+var statusValue = regexp.MustCompile(`(status\s*=\s*)"\w*"`)
+
+// removeInstance takes the paragraph of an instance out.
+func removeInstance(text, id string) string {
+	paragraphs := slices.DeleteFunc(strings.Split(text, "\n\n"), isOf(id))
+	return strings.TrimRight(strings.Join(paragraphs, "\n\n"), "\n") + "\n"
+}
+
+// isOf tells whether a paragraph is that of an instance.
+func isOf(id string) func(paragraph string) bool {
+	return func(paragraph string) bool { return strings.Contains(paragraph, quote(id)) }
+}
+
+func quote(s string) string { return `"` + s + `"` }

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/ctmpl/ctmpl/internal/servers"
+)
+
+// stopOne is how a container ends well: it leaves Consul, nginx notices, and only
+// then it stops.
+func (s *story) stopOne(ctx context.Context) error {
+	c := s.fronts["httpfront-2"]
+	before, start := s.nginx.Workers(), time.Now()
+	if err := c.deregister(ctx); err != nil {
+		return err
+	}
+	if err := s.gone(ctx, c.addr, before); err != nil {
+		return err
+	}
+	s.say("%s deregistered: no worker of nginx knows it after %s", c.container, ms(time.Since(start)))
+	if err := c.stop(ctx); err != nil {
+		return err
+	}
+	return s.wantWithout(ctx, c)
+}
+
+// wantWithout checks that requests have succeeded and go on to do so, and that none
+// goes to c any more.
+func (s *story) wantWithout(ctx context.Context, c *container) error {
+	so, err := s.traffic.take(ctx, 0)
+	if err != nil {
+		return err
+	}
+	then, err := s.traffic.take(ctx, 200)
+	if err != nil {
+		return err
+	}
+	delete(s.fronts, c.container)
+	s.say("%d requests until then and %d since, 0 failed: %s", so.Requests, then.Requests, list(counts(then, 0)))
+	if n := counts(then, 0)[c.container]; n > 0 {
+		return fmt.Errorf("%s has answered %d requests after its end", c.container, n)
+	}
+	return nil
+}
+
+// killOne is how a container ends badly: Consul learns of it from the next check
+// that fails, and until then nginx asks another instance (proxy_next_upstream as it
+// is by default) and leaves the dead one alone after max_fails.
+func (s *story) killOne(ctx context.Context) error {
+	if err := s.addFront(ctx, 4, s.node(2)); err != nil {
+		return err
+	}
+	if _, err := s.traffic.take(ctx, 0); err != nil {
+		return err
+	}
+	c := s.fronts["httpfront-3"]
+	if err := c.awaitCheck(ctx); err != nil {
+		return err
+	}
+	before, start := s.nginx.Workers(), time.Now()
+	if err := c.kill(); err != nil {
+		return err
+	}
+	if err := s.gone(ctx, c.addr, before); err != nil {
+		return err
+	}
+	refused := strings.Count(s.nginx.Log(), `upstream: "http://`+c.addr)
+	s.say("%s killed: nginx was refused %d times and asked another, Consul's check took it out after %s", c.container, refused, ms(time.Since(start)))
+	if refused == 0 {
+		return fmt.Errorf("nginx has never tried %s after its end: nothing is shown", c.container)
+	}
+	if err := s.wantWithout(ctx, c); err != nil {
+		return err
+	}
+	if err := c.deregister(ctx); err != nil {
+		return err
+	}
+	return s.addFront(ctx, 5, c.node)
+}
+
+// unhealthy registers a service whose only instance fails its check. The template
+// makes an empty upstream of it, which nginx refuses: it stays with what it has,
+// and ctmpl goes on (consul-template would end).
+func (s *story) unhealthy(ctx context.Context) error {
+	const refusal = "no servers are inside upstream"
+	seen := strings.Count(s.ctmpl.said(), refusal)
+	svc := service{name: "httpsick", container: "httpsick-1", inner: 8080, tags: []string{"http"}, address: address(s.agent), port: 9}
+	if err := svc.register(ctx, s.agent, failedCheck()); err != nil {
+		return err
+	}
+	err := servers.Wait(ctx, func() error {
+		if strings.Count(s.ctmpl.said(), refusal) == seen {
+			return fmt.Errorf("nginx has not refused the empty upstream yet")
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.say("httpsick fails its check: nginx refuses its empty upstream and keeps the last configuration")
+	if err := s.wantSpread(ctx, 100); err != nil {
+		return err
+	}
+	if err := svc.deregister(ctx, s.agent); err != nil {
+		return err
+	}
+	return servers.Wait(ctx, func() error {
+		exposed, err := s.exposes(svc.name)
+		if err == nil && exposed {
+			err = fmt.Errorf("nginx's file still has %s", svc.name)
+		}
+		return err
+	})
+}

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/ctmpl/ctmpl/internal/servers"
+)
+
+// streamService gives a service that nginx exposes on a free port, which is the last
+// part of its name, and the address of that port. All echo servers listen on
+// 127.0.0.1, whatever the address of their node.
+func streamService(prefix string, inner int) (svc service, addr string, err error) {
+	port, err := servers.FreePort()
+	if err != nil {
+		return service{}, "", err
+	}
+	svc = service{name: fmt.Sprintf("%s-%d", prefix, port), inner: inner, tags: []string{"tcp"}, address: "127.0.0.1"}
+	return svc, net.JoinHostPort(svc.address, strconv.Itoa(port)), nil
+}
+
+// tcp exposes two echo servers.
+func (s *story) tcp(ctx context.Context) error {
+	svc, addr, err := streamService("tcpfront", 7)
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	first, err := s.addEcho(ctx, svc, 1)
+	if err != nil {
+		return err
+	}
+	if err := servers.Wait(ctx, func() error { return tryEcho(ctx, addr, nil) }); err != nil {
+		return err
+	}
+	s.say("%s echoes at %s %s after its registration", svc.name, addr, ms(time.Since(start)))
+	second, err := s.addEcho(ctx, svc, 2)
+	if err != nil {
+		return err
+	}
+	a, b, err := share(ctx, addr, first, second)
+	if err != nil {
+		return err
+	}
+	s.say("of 20 connections %d go to one instance and %d to the other", a, b)
+	if s.longLived, err = dial(ctx, addr, nil); err != nil {
+		return err
+	}
+	s.cleanup(s.longLived.conn.Close)
+	return s.longLived.echo("first line")
+}
+
+// addEcho starts an echo server and registers it on the node of that number.
+func (s *story) addEcho(ctx context.Context, svc service, n int) (*servers.TCPEcho, error) {
+	echo, err := servers.StartTCPEcho()
+	if err != nil {
+		return nil, err
+	}
+	s.cleanup(func() error { echo.Stop(); return nil })
+	svc.container, svc.port = fmt.Sprintf("tcpfront-%d", n), echo.Port
+	if err := svc.register(ctx, s.node(n), nil); err != nil {
+		return nil, err
+	}
+	return echo, s.inFile(ctx, echo.Addr, true)
+}
+
+// share connects until the second instance is reached, which takes a reload, and
+// then 20 times more. It gives how many of these came to each.
+func share(ctx context.Context, addr string, first, second *servers.TCPEcho) (a, b int64, err error) {
+	err = servers.Wait(ctx, func() error {
+		if second.Accepted() == 0 {
+			return errors.Join(errors.New("the second instance gets no connection"), tryEcho(ctx, addr, nil))
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	a, b = first.Accepted(), second.Accepted()
+	for range 20 {
+		if err := tryEcho(ctx, addr, nil); err != nil {
+			return 0, 0, err
+		}
+	}
+	return first.Accepted() - a, second.Accepted() - b, nil
+}
+
+// passthrough exposes a TLS server in the same way. Only that server has the key:
+// nginx passes the bytes on.
+func (s *story) passthrough(ctx context.Context) error {
+	echo, err := servers.StartTLSEcho("secure.example.com")
+	if err != nil {
+		return err
+	}
+	s.cleanup(func() error { echo.Stop(); return nil })
+	svc, addr, err := streamService("tlsfront", 8443)
+	if err != nil {
+		return err
+	}
+	svc.container, svc.port = "tlsfront-1", echo.Port
+	start := time.Now()
+	if err := svc.register(ctx, s.agent, nil); err != nil {
+		return err
+	}
+	if err := servers.Wait(ctx, func() error { return tryEcho(ctx, addr, echo.ClientConfig()) }); err != nil {
+		return err
+	}
+	s.say("%s echoes at %s %s after its registration, with the certificate of %s", svc.name, addr, ms(time.Since(start)), echo.Name)
+	var unknown x509.UnknownAuthorityError
+	if err := tryEcho(ctx, addr, &tls.Config{ServerName: echo.Name}); !errors.As(err, &unknown) {
+		return fmt.Errorf("a client that does not know the certificate should refuse it, and gets: %v", err)
+	}
+	s.say("a client that does not trust this certificate refuses it")
+	return s.closePort(ctx, svc, addr)
+}
+
+// closePort deregisters a service and waits until nginx does not listen for it.
+func (s *story) closePort(ctx context.Context, svc service, addr string) error {
+	start := time.Now()
+	if err := svc.deregister(ctx, s.agent); err != nil {
+		return err
+	}
+	err := servers.Wait(ctx, func() error {
+		open, err := dial(ctx, addr, nil)
+		if err != nil {
+			return nil
+		}
+		open.conn.Close()
+		return errors.New("nginx still listens at " + addr)
+	})
+	if err != nil {
+		return err
+	}
+	s.say("deregistered: nginx has closed the port after %s", ms(time.Since(start)))
+	return nil
+}

@@ -1,0 +1,228 @@
+package render
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/ctmpl/ctmpl/render/rollout"
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// Options are what an Engine needs beside its templates.
+type Options struct {
+	Store *watch.Store
+	// Want is told the complete set of queries whenever it changes.
+	Want func(watch.Set)
+	Log  *slog.Logger
+	// Once ends Run when every template has been rolled out once.
+	Once bool
+	// Show, when it is set, gets the output of templates whose destination is not
+	// as they say, in place of a rollout.
+	Show io.Writer
+}
+
+// ErrFailed says that something did not work out which was logged when it happened.
+var ErrFailed = errors.New("not everything was rendered")
+
+// Engine executes templates when they are due and rolls out what they give.
+type Engine struct {
+	opt     Options
+	units   []*unit
+	targets []*target
+	events  chan func()
+	results chan rollout.Outcome
+	flying  int // rollouts under way
+	readers map[watch.Query][]*unit
+	failed  bool // of Once: a rollout did not work out
+	fatal   bool // a template failed that must not
+
+	executions int // of templates, for tests
+}
+
+// New makes an engine for the templates. It reads them; an error of a template is
+// reported here and does not stop the others. It is an error only when not one of
+// them can be used.
+func New(specs []Spec, opt Options) (*Engine, error) {
+	e := &Engine{opt: opt, events: make(chan func()), results: make(chan rollout.Outcome)}
+	e.configure(specs, time.Now())
+	var errs []error
+	for _, u := range e.units {
+		if u.tmpl != nil {
+			continue
+		}
+		errs = append(errs, u.err)
+	}
+	if len(e.units) > 0 && len(errs) == len(e.units) {
+		return nil, errors.Join(errs...)
+	}
+	for _, err := range errs {
+		e.opt.Log.Error("template left out until it is mended", "error", err)
+	}
+	return e, nil
+}
+
+// Run executes what is due until ctx ends, and then returns nil once the rollouts
+// under way have ended. With Once it returns when all is done: ErrFailed when
+// something did not work out.
+func (e *Engine) Run(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	defer e.land()
+	for {
+		e.notice()
+		e.render(ctx)
+		if e.opt.Once && e.finished() || e.fatal {
+			return e.verdict()
+		}
+		timer.Reset(e.untilDue())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-e.opt.Store.Changed():
+		case f := <-e.events:
+			f()
+		case outcome := <-e.results:
+			e.settle(outcome)
+		case <-timer.C:
+		}
+	}
+}
+
+// notice passes changed answers on to the templates that have read them.
+func (e *Engine) notice() {
+	now := time.Now()
+	for q := range e.opt.Store.Take() {
+		_, rev, ok := e.opt.Store.Get(q)
+		if !ok {
+			continue
+		}
+		for _, u := range e.readers[q] {
+			u.notice(q, rev, now)
+		}
+	}
+}
+
+// render executes all templates that are due, and rolls out what differs.
+func (e *Engine) render(ctx context.Context) {
+	now := time.Now()
+	ran := false
+	for _, u := range e.units {
+		if !u.isDue(now) {
+			continue
+		}
+		ran = true
+		if output, ok := e.execute(u); ok {
+			e.hand(u, output)
+		}
+	}
+	if ran {
+		e.want()
+	}
+	e.rollOut(ctx, now)
+}
+
+// execute runs a template. ok tells whether there is output.
+func (e *Engine) execute(u *unit) (output []byte, ok bool) {
+	e.executions++
+	output, ok, err := u.execute(e.opt.Store)
+	if err != nil && (u.err == nil || u.err.Error() != err.Error()) {
+		e.opt.Log.Error("template failed: its last good output stays", "error", err)
+	}
+	if u.waiting() > 0 {
+		e.opt.Log.Debug("template waits for answers", "template", u.spec.Name(), "missing", u.waiting(), "such_as", u.someMissing())
+	}
+	u.err = err
+	e.fatal = e.fatal || err != nil && u.spec.Fatal
+	return output, ok
+}
+
+// hand passes the output of a template on: to be rolled out, or shown.
+func (e *Engine) hand(u *unit, output []byte) {
+	file := u.spec.File
+	file.Content, file.Why = output, u.why.take()
+	if e.opt.Show == nil {
+		u.target.take(u, file)
+		return
+	}
+	if !u.done || !bytes.Equal(u.shown, output) {
+		u.err = show(e.opt.Show, file)
+	}
+	u.done, u.shown = true, output
+}
+
+// show prints a file that differs from its destination.
+func show(w io.Writer, f rollout.File) error {
+	if f.Path != "" {
+		if differs, err := f.Differs(); err == nil && !differs {
+			return nil
+		}
+	}
+	_, err := fmt.Fprintf(w, "> %s\n%s", f.Path, f.Content)
+	return err
+}
+
+// want tells which queries all templates together need.
+func (e *Engine) want() {
+	e.readers = map[watch.Query][]*unit{}
+	set := watch.Set{}
+	for _, u := range e.units {
+		for q := range u.used {
+			set.Add(q)
+			e.readers[q] = append(e.readers[q], u)
+		}
+		for q := range u.missing {
+			if _, both := u.used[q]; !both {
+				set.Add(q)
+				e.readers[q] = append(e.readers[q], u)
+			}
+		}
+	}
+	e.opt.Want(set)
+}
+
+// untilDue is the time until something has to be done.
+func (e *Engine) untilDue() time.Duration {
+	next := time.Now().Add(time.Hour)
+	for _, u := range e.units {
+		if u.canRun() && !u.dueAt.IsZero() && u.dueAt.Before(next) {
+			next = u.dueAt
+		}
+	}
+	for _, t := range e.targets {
+		for _, at := range []time.Time{t.retryAt, t.gatherUntil} {
+			if !t.busy && !at.IsZero() && at.Before(next) {
+				next = at
+			}
+		}
+	}
+	return time.Until(next)
+}
+
+// finished tells whether every template has been dealt with once.
+func (e *Engine) finished() bool {
+	if e.flying > 0 {
+		return false
+	}
+	for _, u := range e.units {
+		if !u.done && u.err == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// verdict is the result of Once.
+func (e *Engine) verdict() error {
+	for _, u := range e.units {
+		e.failed = e.failed || u.err != nil
+	}
+	if e.failed || e.fatal {
+		return ErrFailed
+	}
+	return nil
+}

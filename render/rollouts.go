@@ -1,0 +1,146 @@
+package render
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"github.com/ctmpl/ctmpl/render/rollout"
+)
+
+// What failed in a rollout is tried again after retryFirst, and then after waits
+// that double up to retryMax.
+const (
+	retryFirst = time.Second
+	retryMax   = time.Minute
+)
+
+// gatherFor is how long the first rollout waits for templates that share a command
+// and are not complete yet: they mostly are within milliseconds of each other, and
+// each command more is a reload more.
+const gatherFor = time.Second
+
+// target is a rollout target with what the engine knows of it.
+type target struct {
+	*rollout.Target
+	key         string // of the command, or of the destination without one
+	command     rollout.Command
+	ready       []ready // to be rolled out
+	flying      []*unit // whose files are being rolled out
+	begun       bool    // there was a rollout
+	busy        bool    // a rollout is under way
+	retryAt     time.Time
+	backoff     *backoff.ExponentialBackOff
+	gatherUntil time.Time // see gathers
+}
+
+// ready is a rendered file of a template.
+type ready struct {
+	unit *unit
+	file rollout.File
+}
+
+func (e *Engine) newTarget() *target {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval, b.Multiplier = retryFirst, retryMax, 2
+	b.Reset()
+	return &target{Target: &rollout.Target{Log: e.opt.Log}, backoff: b}
+}
+
+// take notes a file to roll out, in place of an older one of the same template.
+func (t *target) take(u *unit, file rollout.File) {
+	t.drop(u)
+	t.ready = append(t.ready, ready{u, file})
+}
+
+// drop forgets the file of a template.
+func (t *target) drop(u *unit) {
+	t.ready = slices.DeleteFunc(t.ready, func(r ready) bool { return r.unit == u })
+}
+
+// gathers tells whether a first rollout still waits for other templates.
+func (t *target) gathers(all []*unit, now time.Time) bool {
+	if t.begun || len(t.ready) == 0 || !slices.ContainsFunc(all, func(u *unit) bool { return u.target == t && u.expected() }) {
+		return false
+	}
+	if t.gatherUntil.IsZero() {
+		t.gatherUntil = now.Add(gatherFor)
+	}
+	return now.Before(t.gatherUntil)
+}
+
+// change takes what is ready for a rollout.
+func (t *target) change() rollout.Change {
+	c := rollout.Change{Target: t.Target, Command: t.command}
+	t.flying = nil
+	for _, r := range t.ready {
+		c.Files = append(c.Files, r.file)
+		t.flying = append(t.flying, r.unit)
+	}
+	t.begun, t.busy, t.ready = true, true, nil
+	t.retryAt, t.gatherUntil = time.Time{}, time.Time{}
+	return c
+}
+
+// rollOut starts the rollout of the files at hand, and of what is owed and due again.
+func (e *Engine) rollOut(ctx context.Context, now time.Time) {
+	var changes []rollout.Change
+	for _, t := range e.targets {
+		retry := !t.retryAt.IsZero() && !t.retryAt.After(now)
+		if t.busy || len(t.ready) == 0 && !retry || t.gathers(e.units, now) {
+			continue
+		}
+		changes = append(changes, t.change())
+	}
+	if len(changes) == 0 {
+		return
+	}
+	e.flying += len(changes)
+	go rollout.Apply(ctx, changes, func(o rollout.Outcome) { e.results <- o })
+}
+
+// settle takes in what became of a rollout.
+func (e *Engine) settle(out rollout.Outcome) {
+	e.flying--
+	t := e.targetOf(out.Target)
+	for _, u := range t.flying {
+		u.done = true
+	}
+	t.busy, t.flying = false, nil
+	if len(out.Errs) == 0 && !t.Owes() {
+		t.backoff.Reset()
+	} else {
+		e.retry(t, out)
+	}
+	e.retire()
+}
+
+// targetOf finds the target of an outcome; one with a rollout under way is kept.
+func (e *Engine) targetOf(r *rollout.Target) *target {
+	i := slices.IndexFunc(e.targets, func(t *target) bool { return t.Target == r })
+	return e.targets[i]
+}
+
+// retry says what failed and when it is tried again. With Once it is not.
+func (e *Engine) retry(t *target, out rollout.Outcome) {
+	wait := t.backoff.NextBackOff()
+	log := e.opt.Log
+	if e.opt.Once {
+		e.failed = true
+	} else {
+		t.retryAt = time.Now().Add(wait)
+		log = log.With("retry_in", wait.Round(100*time.Millisecond))
+	}
+	for _, err := range out.Errs {
+		log.Error("rollout failed", "step", err.Step, "on", err.On, "error", err.Err)
+	}
+}
+
+// land waits for the rollouts that are under way.
+func (e *Engine) land() {
+	for e.flying > 0 {
+		e.settle(<-e.results)
+	}
+}

@@ -1,0 +1,164 @@
+package render
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// unit is the state of one template. It belongs to the engine's goroutine.
+type unit struct {
+	spec   Spec
+	tmpl   *Template // nil while there is none that parses
+	err    error     // what is wrong with the template or its last execution
+	target *target
+	before *target // that of an earlier configuration, while its rollout is under way
+
+	used, missing map[watch.Query]uint64
+	arrived       watch.Set // those of the missing that have arrived
+	why           why       // it is due
+	done          bool      // has been rolled out, or shown, at least once
+	dueAt         time.Time // zero when nothing is due
+	shown         []byte    // what was shown last, in place of a rollout
+	latest        time.Time // dueAt moves up to here while changes go on
+}
+
+// expected tells whether a template will have its first output once its answers
+// have arrived.
+func (u *unit) expected() bool {
+	return !u.done && u.tmpl != nil && u.err == nil && u.waiting() > 0
+}
+
+// load reads and parses the template. With an error the last one that parsed stays.
+func (u *unit) load() error {
+	text, err := u.spec.read()
+	if err != nil {
+		var path *fs.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return &Error{File: u.spec.Name(), Message: "cannot read the template: " + err.Error(), err: err}
+	}
+	tmpl, err := Parse(u.spec.Name(), text, u.spec.Syntax)
+	if err != nil {
+		return err
+	}
+	u.tmpl = tmpl
+	return nil
+}
+
+// notice takes in that the answer to q has changed or arrived.
+func (u *unit) notice(q watch.Query, rev uint64, now time.Time) {
+	if old, ok := u.missing[q]; ok {
+		if _, again := u.arrived[q]; rev > old && !again {
+			u.arrived.Add(q)
+			u.why.add(q)
+			if u.waiting() == 0 {
+				u.now(now)
+			}
+		}
+		return
+	}
+	if old, ok := u.used[q]; ok && rev > old {
+		u.used[q] = rev
+		u.why.add(q)
+		u.changed(now)
+	}
+}
+
+// waiting is how many answers are missing.
+func (u *unit) waiting() int { return len(u.missing) - len(u.arrived) }
+
+// now makes the template due at once.
+func (u *unit) now(now time.Time) { u.dueAt, u.latest = now, now }
+
+// changed makes the template due when things have calmed down.
+func (u *unit) changed(now time.Time) {
+	w := u.spec.Wait
+	if !u.done || w.Min <= 0 {
+		u.now(now)
+		return
+	}
+	if u.dueAt.IsZero() {
+		u.latest = now.Add(w.Max)
+	}
+	u.dueAt = now.Add(w.Min)
+	if u.latest.Before(u.dueAt) {
+		u.dueAt = u.latest
+	}
+}
+
+func (u *unit) isDue(now time.Time) bool {
+	return u.canRun() && !u.dueAt.IsZero() && !u.dueAt.After(now)
+}
+
+// canRun tells whether there is a template, and no older output of it is still on
+// its way to the destination.
+func (u *unit) canRun() bool {
+	return u.tmpl != nil && !u.target.busy && (u.before == nil || !u.before.busy)
+}
+
+// execute runs the template. ok tells whether there is output; there is none while
+// answers are missing.
+func (u *unit) execute(store *watch.Store) (output []byte, ok bool, err error) {
+	u.dueAt = time.Time{}
+	result, err := u.tmpl.Execute(store)
+	u.missing, u.arrived = result.Missing, watch.Set{}
+	if err != nil || u.waiting() > 0 {
+		// It may have stopped early: what it read before is still wanted, and a change
+		// of that may be the way out.
+		merged := maps.Clone(u.used)
+		if merged == nil {
+			merged = map[watch.Query]uint64{}
+		}
+		maps.Copy(merged, result.Used)
+		u.used = merged
+		return nil, false, err
+	}
+	u.used = result.Used
+	return result.Output, true, nil
+}
+
+// someMissing gives one of the missing queries, the same each time.
+func (u *unit) someMissing() watch.Query {
+	set := watch.Set{}
+	for q := range u.missing {
+		set.Add(q)
+	}
+	return set.Sorted()[0]
+}
+
+// why is what made a template due, for the log: the first few queries whose
+// answers changed, and how many there were.
+type why struct {
+	text  string
+	count int
+}
+
+func (w *why) add(q watch.Query) {
+	if strings.Contains(w.text, q.String()) {
+		return // it changed again
+	}
+	w.count++
+	switch {
+	case w.count == 1:
+		w.text = q.String()
+	case w.count <= 3:
+		w.text += ", " + q.String()
+	}
+}
+
+// take gives the text and begins anew.
+func (w *why) take() string {
+	text := w.text
+	if w.count > 3 {
+		text = fmt.Sprintf("%s and %d more", text, w.count-3)
+	}
+	*w = why{}
+	return text
+}

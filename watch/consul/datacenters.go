@@ -1,0 +1,83 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// pollDatacenters is how often the list of datacenters is read: its endpoint has
+// no blocking queries.
+const pollDatacenters = 15 * time.Second
+
+// dcTime is how long a datacenter may take before it counts as failing.
+const dcTime = 10 * time.Second
+
+// datacenters reads the list now, or when it is time to look again.
+func (s *Source) datacenters(ctx context.Context, q watch.Query, after uint64, hold time.Duration) (watch.Answer, error) {
+	if after > 0 {
+		select {
+		case <-ctx.Done():
+			return watch.Answer{}, ctx.Err()
+		case <-time.After(min(hold, s.poll)):
+		}
+	}
+	list, err := s.listDatacenters(ctx)
+	if err != nil {
+		return watch.Answer{}, s.explain(ctx, err)
+	}
+	if q.Param("ignore-failing") != "" {
+		if list, err = s.working(ctx, list); err != nil {
+			return watch.Answer{}, s.explain(ctx, err)
+		}
+	}
+	return watch.Answer{Value: list, Version: after + 1}, nil
+}
+
+func (s *Source) listDatacenters(ctx context.Context) ([]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.silence)
+	defer cancel()
+	list := []string{}
+	_, err := s.client.Raw().Query("/v1/catalog/datacenters", &list, (&api.QueryOptions{}).WithContext(ctx))
+	slices.Sort(list)
+	return list, err
+}
+
+// working leaves out the datacenters that do not answer.
+func (s *Source) working(ctx context.Context, all []string) ([]string, error) {
+	list := []string{}
+	for _, dc := range all {
+		err := s.try(ctx, dc)
+		if err == nil {
+			list = append(list, dc)
+		} else if !isAbout(ctx, err) {
+			return nil, err
+		}
+	}
+	return list, nil
+}
+
+// try asks a datacenter for data of its leader.
+func (s *Source) try(ctx context.Context, dc string) error {
+	ctx, cancel := context.WithTimeout(ctx, min(dcTime, s.silence))
+	defer cancel()
+	opts := &api.QueryOptions{Datacenter: dc, RequireConsistent: true}
+	_, _, err := s.client.Catalog().Services(opts.WithContext(ctx))
+	return err
+}
+
+// isAbout tells whether an error is about the datacenter that was asked, and not
+// about the agent through which it was.
+func isAbout(ctx context.Context, err error) bool {
+	var status api.StatusError
+	if errors.As(err, &status) {
+		return status.Code != http.StatusTooManyRequests
+	}
+	return ctx.Err() == nil && unreachable(err) == "" && errors.Is(err, context.DeadlineExceeded)
+}

@@ -1,0 +1,262 @@
+// Package consul asks a Consul agent.
+//
+// What it guarantees:
+//
+//   - One Fetch is one blocking query: a GET with index and wait. Reads are
+//     stale while the answering server is at most MaxStale behind the leader, and
+//     asked again of the leader when it is not.
+//   - A Fetch ends: when the answer is there, when ctx ends, or when the agent has
+//     been silent for a while longer than it was asked to hold.
+//   - It never has more connections open than its budget.
+//   - Answers are sorted, so equal data is an equal value.
+//   - The text of an error is the same while its cause is, and holds no token.
+package consul
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// Source is a watch.Source backed by a Consul agent.
+type Source struct {
+	client   *api.Client
+	addr     string
+	maxStale time.Duration
+	silence  time.Duration
+	poll     time.Duration
+	hide     *strings.Replacer // of secrets, in what others send
+}
+
+// silence is how much longer than it was asked to hold an agent may take. Consul
+// adds up to a sixteenth of the wait as jitter
+// (https://developer.hashicorp.com/consul/api-docs/features/blocking), and may
+// look for a leader for some 20 s before it answers.
+const silence = 30 * time.Second
+
+// Addr is the address that is asked, for messages.
+func (s *Source) Addr() string { return s.addr }
+
+// Fetch implements watch.Source.
+func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold time.Duration) (watch.Answer, error) {
+	if q.Kind == watch.KindDatacenters {
+		return s.datacenters(ctx, q, after, hold)
+	}
+	read, ok := readers[q.Kind]
+	if !ok {
+		return watch.Answer{}, fmt.Errorf("no such kind of query: %s", q.Kind)
+	}
+	value, meta, err := s.read(ctx, read, q, after, hold, s.maxStale > 0)
+	if err == nil && s.maxStale > 0 && meta.LastContact > s.maxStale {
+		// The leader's answer is due now: the wait is over already.
+		value, meta, err = s.read(ctx, read, q, 0, 0, false)
+	}
+	if err != nil {
+		return watch.Answer{}, s.explain(ctx, err)
+	}
+	return watch.Answer{Value: value, Version: meta.LastIndex}, nil
+}
+
+// read asks once, and waits for the answer as long as an agent may take.
+func (s *Source) read(ctx context.Context, read reader, q watch.Query, after uint64, hold time.Duration, stale bool) (any, *api.QueryMeta, error) {
+	opts := options(q)
+	opts.AllowStale = stale
+	limit := s.silence
+	if after > 0 {
+		opts.WaitIndex, opts.WaitTime = after, hold
+		limit += hold + hold/16
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return read(s.client, q, opts.WithContext(ctx))
+}
+
+func options(q watch.Query) *api.QueryOptions {
+	return &api.QueryOptions{
+		Datacenter:    q.Param("dc"),
+		Near:          q.Param("near"),
+		Namespace:     q.Param("ns"),
+		Partition:     q.Param("partition"),
+		Peer:          q.Param("peer"),
+		SamenessGroup: q.Param("sameness-group"),
+	}
+}
+
+// reader asks for one kind of query. A nil value says that there is nothing.
+type reader func(*api.Client, watch.Query, *api.QueryOptions) (any, *api.QueryMeta, error)
+
+var readers = map[string]reader{
+	watch.KindServices: readServices,
+	watch.KindService:  readService,
+	watch.KindNodes:    readNodes,
+	watch.KindNode:     readNode,
+	watch.KindKey:      readKey,
+	watch.KindLookup:   readLookup,
+	watch.KindPrefix:   readPrefix,
+}
+
+func readServices(c *api.Client, _ watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {
+	services, meta, err := c.Catalog().Services(opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := make([]*watch.ServiceSummary, 0, len(services))
+	for name, tags := range services {
+		list = append(list, &watch.ServiceSummary{Name: name, Tags: watch.SortTags(tags)})
+	}
+	slices.SortFunc(list, func(a, b *watch.ServiceSummary) int { return strings.Compare(a.Name, b.Name) })
+	return list, meta, nil
+}
+
+func readService(c *api.Client, q watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {
+	entries, meta, err := c.Health().Service(q.Name, q.Param("tag"), q.PassingOnly(), opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := make([]*watch.ServiceInstance, 0, len(entries))
+	for _, e := range entries {
+		if i := instance(e); q.Accepts(i.Status) {
+			list = append(list, i)
+		}
+	}
+	if opts.Near == "" {
+		watch.SortInstances(list)
+	}
+	return list, meta, nil
+}
+
+func instance(e *api.ServiceEntry) *watch.ServiceInstance {
+	i := &watch.ServiceInstance{
+		ID:                     e.Service.ID,
+		Name:                   e.Service.Service,
+		Kind:                   string(e.Service.Kind),
+		Address:                e.Service.Address,
+		Port:                   e.Service.Port,
+		Tags:                   watch.SortTags(e.Service.Tags),
+		ServiceMeta:            filled(e.Service.Meta),
+		ServiceTaggedAddresses: filled(e.Service.TaggedAddresses),
+		Weights:                e.Service.Weights,
+		Namespace:              e.Service.Namespace,
+		Partition:              e.Service.Partition,
+		Node:                   e.Node.Node,
+		NodeID:                 e.Node.ID,
+		NodeAddress:            e.Node.Address,
+		NodeDatacenter:         e.Node.Datacenter,
+		NodeMeta:               filled(e.Node.Meta),
+		NodeTaggedAddresses:    filled(e.Node.TaggedAddresses),
+		Checks:                 e.Checks,
+		Status:                 e.Checks.AggregatedStatus(),
+	}
+	if i.Address == "" {
+		i.Address = e.Node.Address
+	}
+	return i
+}
+
+// filled gives nil for an empty map. Consul writes {} or null for the same data,
+// depending on which of its parts answers, and that is no change.
+func filled[V any](m map[string]V) map[string]V {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+func readNodes(c *api.Client, _ watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {
+	nodes, meta, err := c.Catalog().Nodes(opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := make([]*watch.Node, 0, len(nodes))
+	for _, n := range nodes {
+		list = append(list, node(n))
+	}
+	if opts.Near == "" {
+		watch.SortNodes(list)
+	}
+	return list, meta, nil
+}
+
+func node(n *api.Node) *watch.Node {
+	return &watch.Node{
+		ID: n.ID, Node: n.Node, Address: n.Address, Datacenter: n.Datacenter,
+		TaggedAddresses: filled(n.TaggedAddresses), Meta: filled(n.Meta),
+	}
+}
+
+func readNode(c *api.Client, q watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {
+	name := q.Name
+	if name == "" {
+		own, err := agentNode(c, opts)
+		if err != nil {
+			return nil, nil, err
+		}
+		name = own
+	}
+	found, meta, err := c.Catalog().Node(name, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if found == nil {
+		return &watch.NodeDetail{}, meta, nil
+	}
+	detail := &watch.NodeDetail{Node: node(found.Node), Services: make([]*watch.NodeService, 0, len(found.Services))}
+	for _, s := range found.Services {
+		detail.Services = append(detail.Services, &watch.NodeService{
+			ID: s.ID, Service: s.Service, Tags: watch.SortTags(s.Tags), Meta: filled(s.Meta),
+			Port: s.Port, Address: s.Address, EnableTagOverride: s.EnableTagOverride,
+		})
+	}
+	watch.SortNodeServices(detail.Services)
+	return detail, meta, nil
+}
+
+// agentNode gives the name of the agent's own node.
+func agentNode(c *api.Client, opts *api.QueryOptions) (string, error) {
+	var self struct {
+		Config struct{ NodeName string }
+	}
+	_, err := c.Raw().Query("/v1/agent/self", &self, (&api.QueryOptions{}).WithContext(opts.Context()))
+	return self.Config.NodeName, err
+}
+
+func readKey(c *api.Client, q watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {
+	pair, meta, err := c.KV().Get(q.Name, opts)
+	if err != nil || pair == nil {
+		return nil, meta, err
+	}
+	return string(pair.Value), meta, nil
+}
+
+func readLookup(c *api.Client, q watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {
+	pair, meta, err := c.KV().Get(q.Name, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	if pair == nil {
+		return watch.Lookup{}, meta, nil
+	}
+	return watch.Lookup{Found: true, Value: string(pair.Value)}, meta, nil
+}
+
+func readPrefix(c *api.Client, q watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {
+	pairs, meta, err := c.KV().List(q.Name, opts)
+	if err != nil {
+		return nil, nil, err
+	}
+	list := make([]*watch.KeyPair, 0, len(pairs))
+	for _, p := range pairs {
+		list = append(list, &watch.KeyPair{
+			Path: p.Key, Key: watch.RelativeKey(p.Key, q.Name), Value: string(p.Value),
+			CreateIndex: p.CreateIndex, ModifyIndex: p.ModifyIndex, LockIndex: p.LockIndex,
+			Flags: p.Flags, Session: p.Session,
+		})
+	}
+	return list, meta, nil
+}

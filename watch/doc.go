@@ -1,0 +1,21 @@
+// Package watch keeps the latest answers of Consul (or of a source that takes
+// its place) and knows how to ask for them.
+//
+// What it guarantees:
+//
+//   - A Query is a comparable value: two templates that ask the same thing
+//     share one query, one connection and one answer.
+//   - The Store holds the last good answer of each query. An answer that is
+//     equal to the one before is no change and wakes nobody.
+//   - The Scheduler asks for every wanted query over a fixed number of
+//     connections, however many queries there are. While they fit, each waits for
+//     changes all the time; beyond that they take turns within some ten seconds, and
+//     a new query goes first. It never asks the same query twice at once.
+//   - No query is asked in a loop without a pause, whatever the source answers.
+//   - A failed query keeps its last good answer, backs off with jitter and
+//     starts again from index 0. A source that cannot be reached is probed by one
+//     query at a time, and when it answers again all of them go on at once.
+//   - Failures are reported when the state changes, not once per attempt.
+//   - The number of goroutines is bounded by the number of connections, and all
+//     of them have ended when Run returns.
+package watch

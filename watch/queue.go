@@ -1,0 +1,57 @@
+package watch
+
+import (
+	"container/heap"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// dueHeap orders the waiting queries by when they are due. A query that was
+// never asked has no due time and comes first.
+type dueHeap []*entry
+
+var _ heap.Interface = (*dueHeap)(nil)
+
+func (h dueHeap) Len() int           { return len(h) }
+func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
+func (h dueHeap) Swap(i, j int) {
+	h[i], h[j] = h[j], h[i]
+	h[i].pos, h[j].pos = i, j
+}
+
+// Push adds an entry; use heap.Push.
+func (h *dueHeap) Push(x any) {
+	e := x.(*entry)
+	e.pos = len(*h)
+	*h = append(*h, e)
+}
+
+// Pop takes the last entry; use heap.Pop.
+func (h *dueHeap) Pop() any {
+	last := len(*h) - 1
+	e := (*h)[last]
+	(*h)[last] = nil
+	*h = (*h)[:last]
+	e.pos = -1
+	return e
+}
+
+// A query may be answered paceBurst times in a row at once and then paceRate
+// times a second: a service that flaps, or a proxy that does not hold blocking
+// queries, must not turn into a loop without a pause.
+const (
+	paceRate  = 10
+	paceBurst = 10
+)
+
+// pace limits how often one query is asked.
+type pace struct{ limit *rate.Limiter }
+
+// next is when the query may be asked again.
+func (p *pace) next(now time.Time) time.Time {
+	if p.limit == nil {
+		p.limit = rate.NewLimiter(paceRate, paceBurst)
+	}
+	return now.Add(p.limit.ReserveN(now, 1).DelayFrom(now))
+}

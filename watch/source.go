@@ -1,0 +1,31 @@
+package watch
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Answer is what a source says to a query.
+type Answer struct {
+	// Value is of the type that the query's kind names, and must not be changed
+	// afterwards. nil says that there is nothing yet (a key or a file that does not
+	// exist): the last good answer stays.
+	Value any
+	// Version rises with each change of what was asked; the next Fetch passes it as
+	// after. One that is lower than before says that the source began anew, and 0
+	// that it has no versions: then it is asked again and again.
+	Version uint64
+}
+
+// Source answers queries.
+type Source interface {
+	// Fetch answers q, holding for up to hold while nothing is newer than after;
+	// after 0 is answered at once. It returns early with ctx's error when ctx ends.
+	// An error that wraps ErrUnreachable says that no query can be answered now.
+	// The text of an error is the same as long as its cause is, and holds no secret.
+	Fetch(ctx context.Context, q Query, after uint64, hold time.Duration) (Answer, error)
+}
+
+// ErrUnreachable is wrapped by the error of a source that cannot be reached at all.
+var ErrUnreachable = errors.New("cannot be reached")
