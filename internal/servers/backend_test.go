@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,5 +150,20 @@ func TestEchoStopClosesConnections(t *testing.T) {
 	e.Stop()
 	if _, err := conn.Read(make([]byte, 1)); err == nil {
 		t.Error("the connection is still open")
+	}
+}
+
+// The demo tells such an error at the end of a line, and once failed its test
+// because nginx answers with a page of several lines.
+func TestErrorOfAPageIsOneLine(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprint(w, "<html>\r\n<body>\r\nnot now</body>\r\n")
+	}))
+	t.Cleanup(server.Close)
+	_, err := Get(t.Context(), LoadOptions{Addr: server.Listener.Addr().String()})
+	if want := "status 503 Service Unavailable: <html> <body> not now</body>"; err == nil || err.Error() != want {
+		t.Errorf("the error is %q, want %q", err, want)
 	}
 }

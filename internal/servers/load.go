@@ -137,7 +137,8 @@ func send(ctx context.Context, client *http.Client, opts LoadOptions) (string, e
 	}
 	text := strings.TrimSpace(string(body))
 	if response.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("status %s: %s", response.Status, text)
+		// A page of several lines would break the line that the error is told in.
+		return "", fmt.Errorf("status %s: %s", response.Status, strings.Join(strings.Fields(text), " "))
 	}
 	return text, nil
 }
