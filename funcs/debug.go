@@ -15,15 +15,9 @@ import (
 // nothing in the rendered text.
 func debugFuncs() template.FuncMap {
 	return template.FuncMap{
-		"sockaddr": sockaddr,
-		"spew_dump": func(values ...any) string {
-			spewer.Dump(values...)
-			return ""
-		},
-		"spew_printf": func(format string, values ...any) string {
-			_, _ = spewer.Printf(format, values...) // like fmt.Printf, nobody checks
-			return ""
-		},
+		"sockaddr":     sockaddr,
+		"spew_dump":    spewDump,
+		"spew_printf":  spewPrintf,
 		"spew_sdump":   spewer.Sdump,
 		"spew_sprintf": spewer.Sprintf,
 	}
@@ -32,6 +26,16 @@ func debugFuncs() template.FuncMap {
 // spewer has spew's default format, but sorted maps: the same data must render the
 // same bytes, or each render would be a change.
 var spewer = &spew.ConfigState{Indent: " ", SortKeys: true, SpewKeys: true}
+
+func spewDump(values ...any) string {
+	spewer.Dump(values...)
+	return ""
+}
+
+func spewPrintf(format string, values ...any) string {
+	_, _ = spewer.Printf(format, values...) // like fmt.Printf, nobody checks
+	return ""
+}
 
 // sockaddr gives what a go-sockaddr template says about the addresses of this
 // machine, as in sockaddr "GetPrivateIP". Several arguments are joined with

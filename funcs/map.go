@@ -18,18 +18,27 @@ type Options struct {
 	// Denied are names of functions, or patterns such as sprig_*, that give an
 	// error when they are called. A function that has two names is denied by either.
 	Denied []string
-	// Sandbox is the directory that file may read from; everywhere when empty.
+	// Sandbox is the directory that file may read from and writeToFile may write
+	// to; everywhere when empty.
 	Sandbox string
+	// Stubs are names of functions to make up, so that a template which uses them
+	// can be parsed. They cannot be called.
+	Stubs []string
 }
 
-// Map gives all functions for one template, whose queries are answered by r.
+// Map gives all functions for one template. x is what they need of the execution
+// that calls them; it has to be set before each execution, to a fresh one.
 //
 // Building and parsing with so many functions costs; a template keeps its map.
-func Map(r Reader, opt Options) template.FuncMap {
+func Map(x *Execution, opt Options) template.FuncMap {
 	all := maps.Clone(helpers())
-	maps.Copy(all, queryFuncs(r, opt.Sandbox))
+	maps.Copy(all, queryFuncs(x, opt.Sandbox))
+	maps.Copy(all, executionFuncs(x, opt.Env, opt.Sandbox))
 	maps.Copy(all, envFuncs(overlay(opt.Env)))
 	deny(all, opt.Denied)
+	for _, name := range opt.Stubs {
+		all[name] = func(...any) (any, error) { return nil, errors.New("there is no such function") }
+	}
 	return all
 }
 
@@ -42,9 +51,8 @@ func Names() []string {
 
 // later are functions of consul-template that are to come.
 var later = []string{
-	"caLeaf", "caRoots", "connect", "executeTemplate", "exportedServices", "importedServices", "nomadService", "nomadServices",
-	"nomadVar", "nomadVarExists", "nomadVarList", "nomadVarListSafe", "partitions", "peerings", "pkiCert", "plugin", "scratch",
-	"secret", "secrets", "writeToFile",
+	"nomadService", "nomadServices", "nomadVar", "nomadVarExists", "nomadVarList", "nomadVarListSafe", "pkiCert", "secret",
+	"secrets",
 }
 
 // Later tells whether consul-template has a function that is still to come here.

@@ -68,13 +68,15 @@ func plant(tree map[string]any, path string, value any) error {
 
 // merger gives the function name, which merges src into dst, changes dst and
 // returns it. Nested maps are merged in turn. Without mergo.WithOverride a value
-// of src only takes the place of one that is missing or empty.
+// of src only takes the place of one that is missing or empty. What the maps share
+// with others is copied before, so nothing but dst and the maps in it changes.
 func merger(name string, options ...func(*mergo.Config)) func(dst, src map[string]any) (map[string]any, error) {
 	return func(dst, src map[string]any) (_ map[string]any, err error) {
 		// mergo panics when nested maps have different types of keys, as those of
 		// parseYAML and parseJSON.
 		defer recovered(name+": the maps do not fit together", &err)
-		if err := mergo.Map(&dst, src, options...); err != nil {
+		own(dst)
+		if err := mergo.Map(&dst, cloned(src), options...); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		return dst, nil

@@ -2,6 +2,7 @@ package funcs
 
 import (
 	"fmt"
+	"maps"
 	"net/url"
 	"strings"
 	"text/template"
@@ -19,12 +20,19 @@ type Reader interface {
 	Refuse(q watch.Query)
 }
 
-// queryFuncs are the functions on the catalog, the KV store and files.
+// queryFuncs are the functions that ask for something.
 func queryFuncs(r Reader, sandbox string) template.FuncMap {
+	all := catalogFuncs(r, sandbox)
+	maps.Copy(all, meshFuncs(r))
+	return all
+}
+
+// catalogFuncs are the functions on the catalog, the KV store and files.
+func catalogFuncs(r Reader, sandbox string) template.FuncMap {
 	return template.FuncMap{
 		"datacenters":  datacenters(r),
 		"services":     services(r),
-		"service":      service(r),
+		"service":      instances(r, watch.ParseService),
 		"nodes":        nodes(r),
 		"node":         node(r),
 		"key":          key(r),
@@ -72,14 +80,14 @@ func services(r Reader) func(...string) ([]*watch.ServiceSummary, error) {
 	}
 }
 
-// service lists the instances of a service. More arguments are joined with |, so
-// that filters can be given apart.
-func service(r Reader) func(...string) ([]*watch.ServiceInstance, error) {
+// instances lists the instances of a service, which parse reads from the argument.
+// More arguments are joined with |, so that filters can be given apart.
+func instances(r Reader, parse func(string) (watch.Query, error)) func(...string) ([]*watch.ServiceInstance, error) {
 	return func(args ...string) ([]*watch.ServiceInstance, error) {
 		if len(args) == 0 || args[0] == "" {
 			return []*watch.ServiceInstance{}, nil
 		}
-		q, err := watch.ParseService(strings.Join(args, "|"))
+		q, err := parse(strings.Join(args, "|"))
 		if err != nil {
 			return nil, err
 		}

@@ -37,11 +37,25 @@ func textFuncs() template.FuncMap {
 // taking all memory.
 const maxIndent = 1 << 16
 
+// maxText bounds what one call makes out of a small text, as repeat does.
+const maxText = 256 << 20
+
+// grown is an error when n pieces of so many bytes are more than maxText.
+func grown(fn string, n, bytes int) error {
+	if n > 0 && bytes > maxText/n {
+		return fmt.Errorf("%s: the result would have more than %d MiB", fn, maxText>>20)
+	}
+	return nil
+}
+
 // indent puts spaces in front of each line of s that is not empty.
 // It is an error when spaces is negative or above maxIndent.
 func indent(spaces int, s string) (string, error) {
 	if spaces < 0 || spaces > maxIndent {
 		return "", fmt.Errorf("indent: want 0 to %d spaces, got %d", maxIndent, spaces)
+	}
+	if err := grown("indent", spaces, strings.Count(s, "\n")); err != nil {
+		return "", err
 	}
 	prefix := strings.Repeat(" ", spaces)
 	var b strings.Builder

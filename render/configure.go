@@ -91,7 +91,7 @@ func (e *Engine) Configure(ctx context.Context, specs []Spec) {
 	e.do(ctx, func() {
 		e.configure(specs, time.Now())
 		for _, u := range e.units {
-			e.report(u)
+			e.complain(u)
 		}
 	})
 }
@@ -110,13 +110,13 @@ func (e *Engine) Reread(ctx context.Context, path string) {
 				u.why = why{text: "template changed", count: 1}
 				u.now(time.Now())
 			}
-			e.report(u)
+			e.complain(u)
 		}
 	})
 }
 
-// report says what is wrong with a template that was read again.
-func (e *Engine) report(u *unit) {
+// complain says what is wrong with a template that was read again.
+func (e *Engine) complain(u *unit) {
 	if u.err != nil {
 		e.opt.Log.Error("template not used: the last good one stays", "error", u.err)
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"time"
@@ -21,9 +20,20 @@ type Options struct {
 	Log  *slog.Logger
 	// Once ends Run when every template has been rolled out once.
 	Once bool
+	// Timeout ends Run with Once when it has passed; 0 waits for as long as it takes.
+	Timeout time.Duration
 	// Show, when it is set, gets the output of templates whose destination is not
 	// as they say, in place of a rollout.
 	Show io.Writer
+	// Diff shows what would change, in place of the whole output. Without Show it is
+	// logged at level debug.
+	Diff   bool
+	Colour bool // of what is shown
+
+	// Complete is called when every template has been rolled out, once. Changed is
+	// called after that, each time when files have changed and their commands have run.
+	// Both are called by the goroutine of Run and must not block.
+	Complete, Changed func()
 }
 
 // ErrFailed says that something did not work out which was logged when it happened.
@@ -39,6 +49,8 @@ type Engine struct {
 	flying  int // rollouts under way
 	readers map[watch.Query][]*unit
 	failed  bool // of Once: a rollout did not work out
+	changed bool // files have changed since Changed was called last
+	begun   bool // Complete was called
 	fatal   bool // a template failed that must not
 
 	executions int // of templates, for tests
@@ -73,9 +85,15 @@ func (e *Engine) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	defer e.land()
+	var late <-chan time.Time
+	if e.opt.Once && e.opt.Timeout > 0 {
+		late = time.After(e.opt.Timeout)
+	}
 	for {
 		e.notice()
 		e.render(ctx)
+		e.report(time.Now())
+		e.announce()
 		if e.opt.Once && e.finished() || e.fatal {
 			return e.verdict()
 		}
@@ -88,9 +106,39 @@ func (e *Engine) Run(ctx context.Context) error {
 			f()
 		case outcome := <-e.results:
 			e.settle(outcome)
+		case <-late:
+			e.giveUp()
+			return e.verdict()
 		case <-timer.C:
 		}
 	}
+}
+
+// announce tells of the first complete state, and then of each change.
+func (e *Engine) announce() {
+	switch {
+	case e.flying > 0:
+	case !e.begun && e.complete():
+		e.begun, e.changed = true, false
+		if e.opt.Complete != nil {
+			e.opt.Complete()
+		}
+	case e.begun && e.changed:
+		e.changed = false
+		if e.opt.Changed != nil {
+			e.opt.Changed()
+		}
+	}
+}
+
+// complete tells whether every template has its output in place.
+func (e *Engine) complete() bool {
+	for _, u := range e.units {
+		if !u.done || u.target.Unwritten() {
+			return false
+		}
+	}
+	return true
 }
 
 // notice passes changed answers on to the templates that have read them.
@@ -116,7 +164,7 @@ func (e *Engine) render(ctx context.Context) {
 			continue
 		}
 		ran = true
-		if output, ok := e.execute(u); ok {
+		if output, ok := e.execute(ctx, u); ok {
 			e.hand(u, output)
 		}
 	}
@@ -127,15 +175,13 @@ func (e *Engine) render(ctx context.Context) {
 }
 
 // execute runs a template. ok tells whether there is output.
-func (e *Engine) execute(u *unit) (output []byte, ok bool) {
+func (e *Engine) execute(ctx context.Context, u *unit) (output []byte, ok bool) {
 	e.executions++
-	output, ok, err := u.execute(e.opt.Store)
+	output, ok, err := u.execute(ctx, e.opt.Store)
 	if err != nil && (u.err == nil || u.err.Error() != err.Error()) {
 		e.opt.Log.Error("template failed: its last good output stays", "error", err)
 	}
-	if u.waiting() > 0 {
-		e.opt.Log.Debug("template waits for answers", "template", u.spec.Name(), "missing", u.waiting(), "such_as", u.someMissing())
-	}
+	u.wait.begin(u.waiting() > 0, time.Now())
 	u.err = err
 	e.fatal = e.fatal || err != nil && u.spec.Fatal
 	return output, ok
@@ -146,24 +192,16 @@ func (e *Engine) hand(u *unit, output []byte) {
 	file := u.spec.File
 	file.Content, file.Why = output, u.why.take()
 	if e.opt.Show == nil {
+		if e.opt.Diff {
+			e.logDiff(file)
+		}
 		u.target.take(u, file)
 		return
 	}
 	if !u.done || !bytes.Equal(u.shown, output) {
-		u.err = show(e.opt.Show, file)
+		u.err = e.show(file)
 	}
 	u.done, u.shown = true, output
-}
-
-// show prints a file that differs from its destination.
-func show(w io.Writer, f rollout.File) error {
-	if f.Path != "" {
-		if differs, err := f.Differs(); err == nil && !differs {
-			return nil
-		}
-	}
-	_, err := fmt.Fprintf(w, "> %s\n%s", f.Path, f.Content)
-	return err
 }
 
 // want tells which queries all templates together need.
@@ -191,6 +229,9 @@ func (e *Engine) untilDue() time.Duration {
 	for _, u := range e.units {
 		if u.canRun() && !u.dueAt.IsZero() && u.dueAt.Before(next) {
 			next = u.dueAt
+		}
+		if at := u.wait.reportAt; !at.IsZero() && at.Before(next) {
+			next = at
 		}
 	}
 	for _, t := range e.targets {

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -39,6 +40,13 @@ var undefined = regexp.MustCompile(`function "([^"]+)" not defined`)
 // explain finds place and line of an error of text/template, whose errors begin
 // with "template: name:line:" or "template: name:line:column:".
 func (t *Template) explain(err error, syntax Syntax) *Error {
+	if inner := (*nested)(nil); errors.As(err, &inner) {
+		err = inner.error // where it happened, not where that was executed
+	}
+	if limit := (*limitError)(nil); errors.As(err, &limit) {
+		at := t.placeOf(limit.at)
+		return &Error{File: t.name, Line: at.Line, Column: at.Column, Message: limit.text, Source: lineOf(t.text, at.Line), err: err}
+	}
 	text := strings.Join(strings.Fields(err.Error()), " ")
 	out := &Error{File: t.name, Message: text, err: err}
 	rest, ok := strings.CutPrefix(text, "template: "+strings.Join(strings.Fields(t.name), " ")+":")

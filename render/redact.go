@@ -37,13 +37,16 @@ func (e *Error) redact(answers map[watch.Query]any) {
 	e.Message = own + replacer(secrets).Replace(reason)
 }
 
-// secretsOf are the texts of an answer that may be secret: values of keys and files.
+// secretsOf are the texts of an answer that may be secret: values of keys and files,
+// and private keys.
 func secretsOf(v any) []string {
 	switch v := v.(type) {
 	case string:
 		return []string{v}
 	case watch.Lookup:
 		return []string{v.Value}
+	case *watch.LeafCert:
+		return []string{v.PrivateKeyPEM}
 	case []*watch.KeyPair:
 		var values []string
 		for _, p := range v {

@@ -36,10 +36,10 @@ type target struct {
 	gatherUntil time.Time // see gathers
 }
 
-// ready is a rendered file of a template.
+// ready are the rendered files of a template, its destination last.
 type ready struct {
-	unit *unit
-	file rollout.File
+	unit  *unit
+	files []rollout.File
 }
 
 func (e *Engine) newTarget() *target {
@@ -52,7 +52,7 @@ func (e *Engine) newTarget() *target {
 // take notes a file to roll out, in place of an older one of the same template.
 func (t *target) take(u *unit, file rollout.File) {
 	t.drop(u)
-	t.ready = append(t.ready, ready{u, file})
+	t.ready = append(t.ready, ready{u, append(slices.Clip(u.writes), file)})
 }
 
 // drop forgets the file of a template.
@@ -76,7 +76,7 @@ func (t *target) change() rollout.Change {
 	c := rollout.Change{Target: t.Target, Command: t.command}
 	t.flying = nil
 	for _, r := range t.ready {
-		c.Files = append(c.Files, r.file)
+		c.Files = append(c.Files, r.files...)
 		t.flying = append(t.flying, r.unit)
 	}
 	t.begun, t.busy, t.ready = true, true, nil
@@ -109,6 +109,7 @@ func (e *Engine) settle(out rollout.Outcome) {
 		u.done = true
 	}
 	t.busy, t.flying = false, nil
+	e.changed = e.changed || out.Changed
 	if len(out.Errs) == 0 && !t.Owes() {
 		t.backoff.Reset()
 	} else {

@@ -1,10 +1,13 @@
 package render
 
 import (
-	"bytes"
+	"cmp"
+	"context"
+	"errors"
 	"text/template"
 
 	"github.com/ctmpl/ctmpl/funcs"
+	"github.com/ctmpl/ctmpl/render/rollout"
 	"github.com/ctmpl/ctmpl/watch"
 )
 
@@ -14,15 +17,23 @@ type Syntax struct {
 	// FailOnMissingKey makes an error of a map entry that is not there; without it
 	// that is the zero value.
 	FailOnMissingKey bool
-	Funcs            funcs.Options
+	// MaxOutput bounds the output in bytes; 0 is DefaultMaxOutput.
+	MaxOutput int64
+	Funcs     funcs.Options
 }
+
+// DefaultMaxOutput is what the output of a template may have when nothing else is
+// configured: far more than any configuration has, and little enough to survive.
+const DefaultMaxOutput = 256 << 20
 
 // Template is a parsed template. It is not safe for use by several goroutines.
 type Template struct {
 	name   string
 	text   string
 	parsed *template.Template
-	reads  *reads
+	bound  *funcs.Execution // what the functions look at
+	marks  marks
+	limit  int64 // of the output, in bytes
 }
 
 // Result is what one execution gave.
@@ -33,12 +44,14 @@ type Result struct {
 	// Missing are the queries without a usable answer, each with the revision of
 	// the one that was refused, or 0.
 	Missing map[watch.Query]uint64
+	// Writes are further files that the template wants written, without Why.
+	Writes []rollout.File
 }
 
 // Parse parses the text of a template. name is its file, for errors. The error is
 // an *Error.
 func Parse(name, text string, syntax Syntax) (*Template, error) {
-	t := &Template{name: name, text: text, reads: &reads{}}
+	t := &Template{name: name, text: text, bound: &funcs.Execution{}, limit: cmp.Or(syntax.MaxOutput, DefaultMaxOutput)}
 	option := "missingkey=zero"
 	if syntax.FailOnMissingKey {
 		option = "missingkey=error"
@@ -46,35 +59,37 @@ func Parse(name, text string, syntax Syntax) (*Template, error) {
 	parsed, err := template.New(name).
 		Delims(syntax.Left, syntax.Right).
 		Option(option).
-		Funcs(funcs.Map(t.reads, syntax.Funcs)).
+		Funcs(funcs.Map(t.bound, syntax.Funcs)).
 		Parse(text)
 	if err != nil {
 		return nil, t.explain(err, syntax)
 	}
-	t.parsed = parsed
+	t.parsed, t.marks = parsed, mark(parsed)
 	return t, nil
 }
 
+// errStopped is the error of an execution that ctx has ended.
+var errStopped = errors.New("the execution was stopped")
+
 // Execute runs the template on the answers in store. While answers are missing
 // there is no output and no error, since it may be due to just that. The error is
-// an *Error.
-func (t *Template) Execute(store *watch.Store) (Result, error) {
-	*t.reads = reads{store: store, used: map[watch.Query]uint64{}, missing: map[watch.Query]uint64{}, answers: map[watch.Query]any{}}
-	var out bytes.Buffer
-	err := t.parsed.Execute(&out, nil)
-	result := Result{Used: t.reads.used, Missing: t.reads.missing}
+// an *Error, or errStopped when ctx has ended, which also ends a loop without end.
+func (t *Template) Execute(ctx context.Context, store *watch.Store) (Result, error) {
+	x := t.begin(ctx, newReads(store))
+	defer t.end()
+	output, err := x.run(t.parsed, nil)
+	result := Result{Used: x.reads.used, Missing: x.reads.missing}
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return Result{}, errStopped
 	case len(result.Missing) > 0:
 		return result, nil
 	case err != nil:
 		located := t.explain(err, Syntax{})
-		located.redact(t.reads.answers)
+		located.redact(x.reads.answers)
 		return result, located
 	}
-	result.Output = out.Bytes()
-	if result.Output == nil {
-		result.Output = []byte{}
-	}
+	result.Output, result.Writes = output, x.writes
 	return result, nil
 }
 
@@ -84,6 +99,10 @@ type reads struct {
 	used    map[watch.Query]uint64
 	missing map[watch.Query]uint64
 	answers map[watch.Query]any // that were read last
+}
+
+func newReads(store *watch.Store) *reads {
+	return &reads{store: store, used: map[watch.Query]uint64{}, missing: map[watch.Query]uint64{}, answers: map[watch.Query]any{}}
 }
 
 // Read implements funcs.Reader.

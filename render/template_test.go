@@ -45,7 +45,7 @@ func TestErrorsNameThePlace(t *testing.T) {
 			store.Put(watch.Query{Kind: watch.KindServices}, []*watch.ServiceSummary{})
 			tmpl, err := Parse("test.tmpl", tc.text, Syntax{})
 			if err == nil {
-				_, err = tmpl.Execute(store)
+				_, err = tmpl.Execute(t.Context(), store)
 			}
 			var placed *Error
 			if !errors.As(err, &placed) || !strings.Contains(err.Error(), tc.want) {
@@ -80,7 +80,7 @@ func TestErrorsHoldNoSecret(t *testing.T) {
 		`{{ key "quotes" | service }}`,
 		`{{ key "password" | node }}`,
 	} {
-		_, err := mustParse(t, text).Execute(store)
+		_, err := mustParse(t, text).Execute(t.Context(), store)
 		if err == nil {
 			t.Errorf("%s: no error", text)
 			continue
@@ -102,7 +102,7 @@ func TestRedactionKeepsThePlace(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := tmpl.Execute(store); err == nil || !strings.HasPrefix(err.Error(), "nginx.conf.tmpl:2:17: <index 1 2>: error calling index: ") {
+		if _, err := tmpl.Execute(t.Context(), store); err == nil || !strings.HasPrefix(err.Error(), "nginx.conf.tmpl:2:17: <index 1 2>: error calling index: ") {
 			t.Errorf("%s: got %v", value, err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestReadsAreTracked(t *testing.T) {
 	tmpl := mustParse(t, `{{ if keyExists "a" }}{{ key "b" }}{{ else }}{{ key "c" }}{{ end }}{{ index (ls "d") 0 }}`)
 	a := watch.Query{Kind: watch.KindLookup, Name: "a"}
 
-	r, err := tmpl.Execute(store)
+	r, err := tmpl.Execute(t.Context(), store)
 	if err != nil {
 		t.Fatalf("an error while answers are missing: %v", err)
 	}
@@ -126,7 +126,7 @@ func TestReadsAreTracked(t *testing.T) {
 	}
 
 	store.Put(a, watch.Lookup{Found: true})
-	r, _ = tmpl.Execute(store)
+	r, _ = tmpl.Execute(t.Context(), store)
 	if _, ok := r.Missing[keyQuery("b")]; !ok || len(r.Used) != 1 {
 		t.Errorf("after an answer: got %+v", r)
 	}
@@ -138,12 +138,12 @@ func TestSafePrefixesRefuseEmptyAnswers(t *testing.T) {
 	q := watch.Query{Kind: watch.KindPrefix, Name: "p"}
 	store.Put(q, []*watch.KeyPair{})
 	tmpl := mustParse(t, `{{ range safeLs "p" }}{{ .Key }}{{ end }}`)
-	r, err := tmpl.Execute(store)
+	r, err := tmpl.Execute(t.Context(), store)
 	if rev, ok := r.Missing[q]; err != nil || !ok || rev == 0 {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	store.Put(q, []*watch.KeyPair{{Key: "x"}})
-	if r, err = tmpl.Execute(store); string(r.Output) != "x" || err != nil {
+	if r, err = tmpl.Execute(t.Context(), store); string(r.Output) != "x" || err != nil {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
@@ -155,21 +155,21 @@ func TestDelimitersAndMissingKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r, err := tmpl.Execute(store); string(r.Output) != "a {{ b }}" || err != nil {
+	if r, err := tmpl.Execute(t.Context(), store); string(r.Output) != "a {{ b }}" || err != nil {
 		t.Errorf("got %q, %v", r.Output, err)
 	}
 	tmpl, err = Parse("t", `{{ (parseJSON "{}").a }}`, Syntax{FailOnMissingKey: true})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tmpl.Execute(store); err == nil {
+	if _, err := tmpl.Execute(t.Context(), store); err == nil {
 		t.Error("no error for a missing key")
 	}
 }
 
 func TestEmptyOutputIsOutput(t *testing.T) {
 	t.Parallel()
-	r, err := mustParse(t, "").Execute(watch.NewStore())
+	r, err := mustParse(t, "").Execute(t.Context(), watch.NewStore())
 	if err != nil || r.Output == nil || len(r.Output) != 0 {
 		t.Errorf("got %#v, %v", r.Output, err)
 	}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ctmpl/ctmpl/render/rollout"
 	"github.com/ctmpl/ctmpl/watch"
 )
 
@@ -20,12 +22,14 @@ type unit struct {
 	before *target // that of an earlier configuration, while its rollout is under way
 
 	used, missing map[watch.Query]uint64
-	arrived       watch.Set // those of the missing that have arrived
-	why           why       // it is due
-	done          bool      // has been rolled out, or shown, at least once
-	dueAt         time.Time // zero when nothing is due
-	shown         []byte    // what was shown last, in place of a rollout
-	latest        time.Time // dueAt moves up to here while changes go on
+	arrived       watch.Set      // those of the missing that have arrived
+	wait          wait           // for the missing ones
+	why           why            // it is due
+	writes        []rollout.File // to go with the output
+	done          bool           // has been rolled out, or shown, at least once
+	dueAt         time.Time      // zero when nothing is due
+	shown         []byte         // what was shown last, in place of a rollout
+	latest        time.Time      // dueAt moves up to here while changes go on
 }
 
 // expected tells whether a template will have its first output once its answers
@@ -38,11 +42,7 @@ func (u *unit) expected() bool {
 func (u *unit) load() error {
 	text, err := u.spec.read()
 	if err != nil {
-		var path *fs.PathError
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		return &Error{File: u.spec.Name(), Message: "cannot read the template: " + err.Error(), err: err}
+		return unreadable(u.spec.Name(), err)
 	}
 	tmpl, err := Parse(u.spec.Name(), text, u.spec.Syntax)
 	if err != nil {
@@ -50,6 +50,15 @@ func (u *unit) load() error {
 	}
 	u.tmpl = tmpl
 	return nil
+}
+
+// unreadable is the error for a template file that cannot be read.
+func unreadable(name string, err error) *Error {
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err
+	}
+	return &Error{File: name, Message: "cannot read the template: " + err.Error(), err: err}
 }
 
 // notice takes in that the answer to q has changed or arrived.
@@ -105,9 +114,12 @@ func (u *unit) canRun() bool {
 
 // execute runs the template. ok tells whether there is output; there is none while
 // answers are missing.
-func (u *unit) execute(store *watch.Store) (output []byte, ok bool, err error) {
+func (u *unit) execute(ctx context.Context, store *watch.Store) (output []byte, ok bool, err error) {
 	u.dueAt = time.Time{}
-	result, err := u.tmpl.Execute(store)
+	result, err := u.tmpl.Execute(ctx, store)
+	if errors.Is(err, errStopped) {
+		return nil, false, nil // ctmpl stops: that is no failure of the template
+	}
 	u.missing, u.arrived = result.Missing, watch.Set{}
 	if err != nil || u.waiting() > 0 {
 		// It may have stopped early: what it read before is still wanted, and a change
@@ -120,17 +132,8 @@ func (u *unit) execute(store *watch.Store) (output []byte, ok bool, err error) {
 		u.used = merged
 		return nil, false, err
 	}
-	u.used = result.Used
+	u.used, u.writes = result.Used, result.Writes
 	return result.Output, true, nil
-}
-
-// someMissing gives one of the missing queries, the same each time.
-func (u *unit) someMissing() watch.Query {
-	set := watch.Set{}
-	for q := range u.missing {
-		set.Add(q)
-	}
-	return set.Sorted()[0]
 }
 
 // why is what made a template due, for the log: the first few queries whose

@@ -61,6 +61,9 @@ func sample() dataset {
 			{"n2", api.AgentService{ID: "api-warn", Service: "api", Port: 6}},
 			{"n2", api.AgentService{ID: "api-crit", Service: "api", Port: 7}},
 			{"n2", api.AgentService{ID: "api-proxy", Service: "api-sidecar-proxy", Kind: "connect-proxy", Port: 21000, Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "api"}}},
+			{"n1", api.AgentService{ID: "api-proxy", Service: "api-proxies", Kind: "connect-proxy", Port: 21001, Tags: []string{"V2"}, Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "API"}}},
+			{"sick", api.AgentService{ID: "web-proxy", Service: "web-sidecar-proxy", Kind: "connect-proxy", Port: 21002, Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "web"}}},
+			{"n2", api.AgentService{ID: "native", Service: "native", Port: 9, Tags: []string{"v1"}, Connect: &api.AgentServiceConnect{Native: true}}},
 			{"sick", api.AgentService{ID: "onlysick", Service: "only-sick_1", Port: 8}},
 		},
 		checks: []api.HealthCheck{
@@ -102,10 +105,17 @@ func (d dataset) write(t *testing.T, path string) {
 		for name, a := range s.TaggedAddresses {
 			tagged[name] = map[string]any{"address": a.Address, "port": a.Port}
 		}
-		services = append(services, map[string]any{
+		service := map[string]any{
 			"node": s.node, "id": s.ID, "name": s.Service, "kind": string(s.Kind), "port": s.Port, "tags": s.Tags, "address": s.Address, "meta": orNone(s.Meta),
 			"weights": map[string]int{"passing": s.Weights.Passing, "warning": s.Weights.Warning}, "tagged_addresses": tagged, "enable_tag_override": s.EnableTagOverride,
-		})
+		}
+		if s.Proxy != nil {
+			service["proxy"] = map[string]any{"destination_service_name": s.Proxy.DestinationServiceName}
+		}
+		if s.Connect != nil {
+			service["connect"] = map[string]any{"native": s.Connect.Native}
+		}
+		services = append(services, service)
 	}
 	for _, c := range d.checks {
 		checks = append(checks, map[string]any{"node": c.Node, "id": c.CheckID, "name": c.Name, "status": c.Status, "service_id": c.ServiceID, "notes": c.Notes, "output": c.Output})

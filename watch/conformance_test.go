@@ -65,8 +65,8 @@ func copies[L ~[]*T, T any](list L, change func(*T)) L {
 func parsed(t *testing.T, text string) watch.Query {
 	t.Helper()
 	fn, arg, _ := strings.Cut(text, " ")
-	if fn == "datacenters" {
-		return watch.Query{Kind: watch.KindDatacenters}
+	if parsers[fn] == nil { // without an argument
+		return watch.Query{Kind: fn}
 	}
 	q, err := parsers[fn](arg)
 	if err != nil {
@@ -84,6 +84,13 @@ func questions() []string {
 		"node n1", "node N1", "node n2", "node n3.example.com", "node N3.example.com", "node bare", "node nope", "node n1@dc1", "node n1@nowhere", "node n1?ns=x",
 		"service nope|any", "service web@dc1|any", "service web@nowhere|any", "service WEB|any", "service web?ns=x|any", "service web?peer=x|any", "service web?sameness-group=x|any",
 		"service web~n1|any", "service web~_agent|any",
+		"connect nope|any", "connect api@dc1|any", "connect api@nowhere|any", "connect api?ns=x|any", "connect api?peer=x|any", "connect api~n1|any", "connect V2.api~n1|any",
+		"peerings", "peerings ?ns=x&peer=y", "peerings ?partition=x", "exportedServices", "exportedServices x", "partitions",
+	}
+	for _, name := range []string{"api", "API", "web", "native", "api-sidecar-proxy", "v2.api", "V2.API", "v1.native", "nope.api"} {
+		for _, filter := range []string{"", "|any", "|critical", "|passing,critical", "|,"} {
+			list = append(list, "connect "+name+filter)
+		}
 	}
 	for _, name := range []string{
 		"web", "Web", "api", "only-sick_1", "api-sidecar-proxy", "nope", "http.web", "HTTP.web", "v1.web", "V2.web", "a.b.web", "b.web", "env=prod:eu.web", "nope.web", ".web",
@@ -259,6 +266,23 @@ func (w *twins) testChanges(t *testing.T) {
 			d.services = append(d.services, serviceOn{"n1", api.AgentService{ID: "fresh", Service: "fresh", Weights: api.AgentWeights{Passing: 1, Warning: 1}}})
 		}, []string{"service fresh", "services", "node n1"}},
 		{"new node", func(d *dataset) { d.nodes = append(d.nodes, api.Node{Node: "n9", Address: "10.0.0.9"}) }, []string{"nodes", "node n9"}},
+		{"proxy added", func(d *dataset) {
+			d.services = append(d.services, serviceOn{"n1", api.AgentService{ID: "fresh-proxy", Service: "fresh-proxy", Kind: "connect-proxy", Port: 21009, Tags: []string{"new"}, Weights: api.AgentWeights{Passing: 1, Warning: 1},
+				Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "fresh"}}})
+		}, []string{"connect fresh", "connect new.fresh", "service fresh-proxy", "services"}},
+		{"proxy for another service", func(d *dataset) {
+			service(d, "fresh-proxy").Proxy = &api.AgentServiceConnectProxyConfig{DestinationServiceName: "api"}
+		}, []string{"connect fresh", "connect api", "connect new.api|any"}},
+		{"check of a proxy fails", func(d *dataset) {
+			d.checks = append(d.checks, api.HealthCheck{Node: "n1", CheckID: "p", Name: "p", Status: "critical", ServiceID: "fresh-proxy"})
+		}, []string{"connect api", "connect api|critical", "service fresh-proxy"}},
+		{"check of a proxy is gone", func(d *dataset) { d.checks = d.checks[:len(d.checks)-1] }, []string{"connect api", "connect api|critical"}},
+		{"proxy gone", func(d *dataset) {
+			d.services = slices.DeleteFunc(d.services, func(s serviceOn) bool { return s.ID == "fresh-proxy" })
+		}, []string{"connect api", "connect new.api|any", "services"}},
+		{"native", func(d *dataset) {
+			service(d, "fresh").Port, service(d, "fresh").Connect = 80, &api.AgentServiceConnect{Native: true}
+		}, []string{"connect fresh"}},
 		{"node gone", func(d *dataset) { d.nodes = d.nodes[:len(d.nodes)-1] }, []string{"nodes", "node n9"}},
 		{"key changed", func(d *dataset) { d.kv["foo"] = "changed" }, []string{"key foo", "keyExists foo", "ls foo"}},
 		{"key emptied", func(d *dataset) { d.kv["foo"] = "" }, []string{"key foo", "keyExists foo", "ls fo"}},

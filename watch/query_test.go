@@ -24,6 +24,12 @@ var parsers = map[string]func(string) (watch.Query, error){
 	"keyExists": func(s string) (watch.Query, error) { return watch.ParseKey("keyExists", watch.KindLookup, s) },
 	"ls":        func(s string) (watch.Query, error) { return watch.ParsePrefix("ls", s) },
 	"file":      func(s string) (watch.Query, error) { return watch.ParseFile(s, "") },
+	"connect":   watch.ParseConnect,
+	"peerings":  watch.ParsePeerings,
+	"caLeaf":    func(s string) (watch.Query, error) { return watch.Query{Kind: watch.KindLeaf, Name: s}, nil },
+
+	"exportedServices": func(s string) (watch.Query, error) { return watch.ParsePartition(watch.KindExported, s), nil },
+	"importedServices": func(s string) (watch.Query, error) { return watch.ParsePartition(watch.KindImported, s), nil },
 }
 
 // dict are parameters.
@@ -85,6 +91,16 @@ func TestParse(t *testing.T) {
 		{"ls", "foo/@dc1", "foo/", dict{"dc": "dc1"}},
 
 		{"file", " /etc/x y ", "/etc/x y", nil},
+
+		{"connect", "web", "web", dict{"filter": "passing"}},
+		{"connect", "v1.web?ns=n&peer=p@dc2~n1|any", "web", dict{"tag": "v1", "ns": "n", "peer": "p", "dc": "dc2", "near": "n1", "filter": "any"}},
+		{"peerings", "", "", nil},
+		{"peerings", "?partition=a&ns=b&peer=c", "", dict{"partition": "a"}},
+		{"peerings", "?partition=", "", nil},
+		{"caLeaf", "/a b?ns=x@dc", "/a b?ns=x@dc", nil},
+		{"exportedServices", "", "", nil},
+		{"exportedServices", "a b@dc1|ü", "", dict{"partition": "a b@dc1|ü"}},
+		{"importedServices", "/p", "", dict{"partition": "/p"}},
 	} {
 		t.Run(tc.fn+" "+tc.arg, func(t *testing.T) {
 			q, err := parsers[tc.fn](tc.arg)
@@ -149,6 +165,8 @@ func TestParseRefuses(t *testing.T) {
 		"key":      {"", "@dc1", "?ns=x", "a@", "a?", "a?near=x", "a@dc1?ns=x", "a@b@c", "a?ns=x?ns=y"},
 		"ls":       {"", "@dc1", "a?b", "a@b c"},
 		"file":     {"", " ", "\n"},
+		"connect":  {"", ".web", "web|nonsense", "web?nope=1", "web?peer=a&sameness-group=b", "web\n"},
+		"peerings": {"p", "?", "?dc=x", "?partition=a b", "?partition=a@dc1", "partition=a", " "},
 	} {
 		for _, arg := range args {
 			t.Run(fn+" "+arg, func(t *testing.T) {
@@ -228,6 +246,14 @@ func TestString(t *testing.T) {
 		`keyExists "a/b@dc1"`:                   {Kind: watch.KindLookup, Name: "a/b", Params: "dc=dc1"},
 		`ls "//a"`:                              {Kind: watch.KindPrefix, Name: "/a"},
 		`file "/etc/x"`:                         {Kind: watch.KindFile, Name: "/etc/x", Params: "sandbox=%2Fetc"},
+		`connect "t.web@dc1|any"`:               {Kind: watch.KindConnect, Name: "web", Params: "dc=dc1&filter=any&tag=t"},
+		`caRoots`:                               {Kind: watch.KindRoots},
+		`caLeaf "web"`:                          {Kind: watch.KindLeaf, Name: "web"},
+		`caLeaf "/web"`:                         {Kind: watch.KindLeaf, Name: "/web"},
+		`peerings "?partition=p"`:               {Kind: watch.KindPeerings, Params: "partition=p"},
+		`partitions`:                            {Kind: watch.KindPartitions},
+		`exportedServices`:                      {Kind: watch.KindExported},
+		`importedServices "p"`:                  {Kind: watch.KindImported, Params: "partition=p"},
 	} {
 		if got := q.String(); got != want {
 			t.Errorf("got %s, want %s", got, want)

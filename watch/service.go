@@ -131,6 +131,11 @@ func SortTags(tags []string) []string {
 	return sorted
 }
 
+// HasTag matches as Consul does, without regard to case. Any tags match no tag.
+func HasTag(tags []string, tag string) bool {
+	return tag == "" || slices.ContainsFunc(tags, func(t string) bool { return strings.EqualFold(t, tag) })
+}
+
 // SortInstances orders the instances of a service by node and ID.
 func SortInstances(list []*ServiceInstance) {
 	slices.SortStableFunc(list, func(a, b *ServiceInstance) int {

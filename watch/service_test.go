@@ -44,6 +44,29 @@ func TestSorting(t *testing.T) {
 			t.Errorf("services of a node: %v %v %v", *list[0], *list[1], *list[2])
 		}
 	})
+	permutations([]*watch.Peering{{PeeringState: "ACTIVE", Partition: "z", Name: "z"}, {PeeringState: "PENDING", Name: "z"}, {PeeringState: "PENDING", Partition: "p", Name: "a"}, {PeeringState: "PENDING", Partition: "p", Name: "b"}},
+		func(list []*watch.Peering) {
+			watch.SortPeerings(list)
+			got := ""
+			for _, p := range list {
+				got += p.PeeringState + p.Partition + p.Name + " "
+			}
+			if got != "ACTIVEzz PENDINGz PENDINGpa PENDINGpb " {
+				t.Errorf("peerings: %s", got)
+			}
+		})
+}
+
+func TestHasTag(t *testing.T) {
+	t.Parallel()
+	for tag, want := range map[string]bool{"": true, "http": true, "HTTP": true, "v1": true, "v": false, "https": false} {
+		if got := watch.HasTag([]string{"Http", "v1"}, tag); got != want {
+			t.Errorf("%q: %v", tag, got)
+		}
+	}
+	if !watch.HasTag(nil, "") || watch.HasTag(nil, "a") {
+		t.Error("without tags")
+	}
 }
 
 func TestSortTags(t *testing.T) {

@@ -27,8 +27,14 @@ func TestTemplatesAgainstConsulTemplate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	agent := servers.RunConsul(t, servers.ConsulOptions{})
+	ports, err := servers.FreePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Peerings need gRPC with TLS.
+	agent := servers.RunConsul(t, servers.ConsulOptions{Config: fmt.Sprintf("ports { grpc_tls = %d }", ports[0])})
 	seed(t, agent.Client)
+	seedPeers(t, agent.Client)
 	data := t.TempDir()
 	if err := os.WriteFile(filepath.Join(data, "file.txt"), []byte("from a file\n"), 0o644); err != nil {
 		t.Fatal(err)
@@ -120,6 +126,24 @@ func seed(t *testing.T, c *api.Client) {
 	}
 }
 
+// seedPeers adds clusters that are not connected yet, and what they may use.
+func seedPeers(t *testing.T, c *api.Client) {
+	t.Helper()
+	for _, peer := range []string{"west", "east"} {
+		token := api.PeeringGenerateTokenRequest{PeerName: peer, Meta: map[string]string{"a": peer}}
+		if _, _, err := c.Peerings().GenerateToken(t.Context(), token, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entry := &api.ExportedServicesConfigEntry{Name: "default", Services: []api.ExportedService{
+		{Name: "web", Consumers: []api.ServiceConsumer{{Peer: "west"}, {Peer: "east"}}},
+		{Name: "api", Consumers: []api.ServiceConsumer{{Peer: "east"}}},
+	}}
+	if _, _, err := c.ConfigEntries().Set(entry, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func seedServices() []*api.CatalogRegistration {
 	var all []*api.CatalogRegistration
 	add := func(node, name, id string, port int, status string, change func(*api.AgentService)) {
@@ -155,6 +179,14 @@ func seedServices() []*api.CatalogRegistration {
 	add("node-c", "UPPER", "up", 2, "", func(s *api.AgentService) { s.Tags = nil })
 	add("node-c", "tcpfront-9999", "t1", 9999, "passing", func(s *api.AgentService) { s.Tags = []string{"tcp"} })
 	add("node-c", "idle", "idle-1", 3, "critical", nil)
+	proxy := func(s *api.AgentService) {
+		s.Kind, s.Proxy = api.ServiceKindConnectProxy, &api.AgentServiceConnectProxyConfig{DestinationServiceName: "web"}
+		s.Meta = map[string]string{"for": "web"}
+	}
+	add("node-b", "web-sidecar-proxy", "web-1-proxy", 21000, "passing", proxy)
+	add("node-a", "web-sidecar-proxy", "web-2-proxy", 21001, "warning", proxy)
+	add("node-a", "other-proxy", "web-3-proxy", 21002, "", func(s *api.AgentService) { proxy(s); s.Tags = []string{"green", "blue"} })
+	add("node-c", "native", "native-1", 7000, "passing", func(s *api.AgentService) { s.Connect = &api.AgentServiceConnect{Native: true} })
 	all = append(all, &api.CatalogRegistration{
 		Node: "node-b", Address: "10.0.0.2", SkipNodeUpdate: true,
 		Service: &api.AgentService{ID: "web-5", Service: "web", Port: 8084},

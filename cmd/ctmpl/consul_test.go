@@ -20,7 +20,7 @@ type follower struct {
 	t    *testing.T
 	dir  string
 	cmd  *exec.Cmd
-	log  daemon
+	log  running
 	done chan error
 }
 

@@ -4,7 +4,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/signal"
 	"syscall"
@@ -13,13 +12,10 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	// A closed standard output is an error of the write, not the end of the program.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	m := &Main{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Hup: hup}
-	return m.Run(ctx)
+	arrived := make(chan os.Signal, 16)
+	// A closed standard output is an error of the write, not the end of the program,
+	// and one may ask for the configuration to be read again at any time.
+	signal.Notify(arrived, syscall.SIGPIPE, syscall.SIGHUP)
+	m := &Main{Args: os.Args[1:], Stdout: os.Stdout, Stderr: os.Stderr, Signals: arrived}
+	return m.Run()
 }

@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
-	"reflect"
 	"strings"
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
@@ -27,52 +25,76 @@ const (
 type Main struct {
 	Args           []string
 	Stdout, Stderr io.Writer
-	// Hup asks to read configuration and templates again.
-	Hup <-chan os.Signal
+	// Signals gets the signals that the process is to act on.
+	Signals chan os.Signal
+}
+
+// commands are what the first argument can ask for, beside keeping files true.
+var commands = map[string]func(*Main, []string) int{
+	"check":      (*Main).check,
+	"completion": (*Main).completion,
 }
 
 // Run does what the arguments say and gives the exit code.
-func (m *Main) Run(ctx context.Context) int {
-	flags, err := parseFlags(m.Args)
+func (m *Main) Run() int {
+	if len(m.Args) > 0 {
+		if command, ok := commands[m.Args[0]]; ok {
+			return command(m, m.Args[1:])
+		}
+	}
+	flags, cfg, code := m.configure(m.Args)
+	switch {
+	case cfg == nil:
+		return code
+	case cfg.ParseOnly:
+		return m.parseOnly(cfg, flags)
+	case len(cfg.Templates) == 0 && cfg.Once && !cfg.Exec.On():
+		fmt.Fprintln(m.Stderr, "ctmpl: there is no template, so there is nothing to do")
+		return exitOK
+	}
+	d, err := newDaemon(cfg, flags, m.Stdout, m.Stderr)
+	if err != nil {
+		return m.code(err)
+	}
+	return m.code(d.run(context.Background(), m.Signals))
+}
+
+// configure reads the command line and the configuration. Without one all is done,
+// and the exit code says how.
+func (m *Main) configure(args []string) (*flags, *config.Config, int) {
+	flags, err := parseFlags(args)
 	switch {
 	case err != nil:
-		return m.fail(exitFlags, err)
+		return nil, nil, m.fail(exitFlags, err)
 	case flags.help:
 		fmt.Fprint(m.Stdout, helpText())
-		return exitOK
+		return nil, nil, exitOK
 	case flags.version:
 		fmt.Fprintln(m.Stdout, "ctmpl v"+version)
-		return exitOK
+		return nil, nil, exitOK
 	}
 	cfg, err := flags.load()
 	if err != nil {
-		return m.fail(exitConfig, err)
+		return nil, nil, m.fail(exitConfig, err)
 	}
-	return m.code(ctx, m.sessions(ctx, flags, cfg))
+	return flags, cfg, exitOK
 }
 
-// sessions runs one session after the other: a new one begins when the
-// configuration asks for another source.
-func (m *Main) sessions(ctx context.Context, flags *flags, cfg *config.Config) error {
-	s, err := newSession(cfg, flags, m.Stdout, m.Stderr)
-	for err == nil && s != nil {
-		s, err = s.run(ctx, m.Hup)
-	}
-	return err
-}
-
-// code turns the end of all sessions into an exit code.
-func (m *Main) code(ctx context.Context, err error) int {
+// code turns the end of the program into an exit code.
+func (m *Main) code(err error) int {
 	var bad *configError
+	var child *childExit
 	switch {
+	case errors.As(err, &child):
+		return child.code
+	case errors.Is(err, errInterrupted):
+		return exitInterrupt
 	case errors.As(err, &bad):
 		return m.fail(exitConfig, err)
 	case errors.Is(err, render.ErrFailed): // has been logged
 		return exitRuntime
 	case err != nil:
 		return m.fail(exitRuntime, err)
-	case ctx.Err() != nil:
-		return exitInterrupt
 	}
 	return exitOK
 }
@@ -94,13 +116,5 @@ type configError struct{ error }
 
 func (e *configError) Unwrap() error { return e.error }
 
-// sameSource tells whether two configurations ask the same source in the same way,
-// so that what was read stays good.
-func sameSource(a, b *config.Config) bool {
-	return a.Catalog == b.Catalog && reflect.DeepEqual(a.Consul, b.Consul) && a.MaxStale == b.MaxStale &&
-		a.BlockQueryWait == b.BlockQueryWait && a.Once == b.Once
-}
-
-func newLog(w io.Writer, level slog.Leveler) *slog.Logger {
-	return slog.New(logHandler(w, level))
-}
+// errInterrupted says that a signal asked the program to end.
+var errInterrupted = errors.New("ended by a signal")

@@ -37,7 +37,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			e.Setenv("CONSUL_HTTP_ADDR", "127.0.0.1:1") // nothing is there
-			d := &daemon{}
+			d := &running{}
 			e.Values[daemonKey{}] = d
 			e.Defer(d.kill)
 			return nil
@@ -49,8 +49,8 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// daemon is the ctmpl of a script.
-type daemon struct {
+// running is the ctmpl of a script.
+type running struct {
 	cmd  *exec.Cmd
 	done chan struct{}
 	mu   sync.Mutex
@@ -59,29 +59,29 @@ type daemon struct {
 
 type daemonKey struct{}
 
-func daemonOf(ts *testscript.TestScript) *daemon { return ts.Value(daemonKey{}).(*daemon) }
+func daemonOf(ts *testscript.TestScript) *running { return ts.Value(daemonKey{}).(*running) }
 
-func (d *daemon) Write(p []byte) (int, error) {
+func (d *running) Write(p []byte) (int, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.log.Write(p)
 }
 
-func (d *daemon) text() string {
+func (d *running) text() string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	return d.log.String()
 }
 
-func (d *daemon) kill() {
+func (d *running) kill() {
 	if d.cmd != nil {
 		_ = d.cmd.Process.Kill()
 		<-d.done
 	}
 }
 
-// child prepares a run of ctmpl in the directory and environment of the script.
-func child(ts *testscript.TestScript, args []string) *exec.Cmd {
+// prepare prepares a run of ctmpl in the directory and environment of the script.
+func prepare(ts *testscript.TestScript, args []string) *exec.Cmd {
 	path, err := exec.LookPath("ctmpl")
 	ts.Check(err)
 	cmd := exec.Command(path, args...)
@@ -94,7 +94,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: exits CODE ARG…")
 	}
-	cmd := child(ts, args[1:])
+	cmd := prepare(ts, args[1:])
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
@@ -121,7 +121,8 @@ func exitCode(err error) int {
 
 func start(ts *testscript.TestScript, _ bool, args []string) {
 	d := daemonOf(ts)
-	d.cmd = child(ts, args)
+	d.log.Reset()
+	d.cmd = prepare(ts, args)
 	d.cmd.Stdout, d.cmd.Stderr = d, d
 	d.done = make(chan struct{})
 	ts.Check(d.cmd.Start())
@@ -131,10 +132,12 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	}()
 }
 
-var signals = map[string]os.Signal{"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP}
+var signalNames = map[string]os.Signal{
+	"INT": os.Interrupt, "TERM": syscall.SIGTERM, "HUP": syscall.SIGHUP, "USR1": syscall.SIGUSR1, "USR2": syscall.SIGUSR2, "QUIT": syscall.SIGQUIT,
+}
 
 func sendSignal(ts *testscript.TestScript, _ bool, args []string) {
-	ts.Check(daemonOf(ts).cmd.Process.Signal(signals[args[0]]))
+	ts.Check(daemonOf(ts).cmd.Process.Signal(signalNames[args[0]]))
 }
 
 func ends(ts *testscript.TestScript, _ bool, args []string) {

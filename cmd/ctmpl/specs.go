@@ -2,34 +2,40 @@ package main
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
 	"strconv"
+	"syscall"
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
 	"github.com/ctmpl/ctmpl/funcs"
 	"github.com/ctmpl/ctmpl/render"
+	"github.com/ctmpl/ctmpl/render/child"
 	"github.com/ctmpl/ctmpl/render/rollout"
 	"github.com/ctmpl/ctmpl/watch/consul"
 )
 
 // specs turns the templates of a configuration into what the engine takes. A dry
-// run needs no destination.
-func specs(cfg *config.Config, dry bool) ([]render.Spec, error) {
-	if len(cfg.Templates) == 0 {
+// run needs no destination. With an error there are still the specs that could be
+// made.
+func specs(cfg *config.Config, flags *flags) ([]render.Spec, error) {
+	if len(cfg.Templates) == 0 && !cfg.Exec.On() {
 		return nil, errNoTemplates
 	}
 	env := consulEnv(cfg)
 	var list []render.Spec
+	var errs []error
 	for _, t := range cfg.Templates {
-		if t.Destination == "" && !dry {
-			return nil, noDestination(cmp.Or(t.Source, "at "+t.Pos.String()))
+		if t.Destination == "" && !flags.dry {
+			errs = append(errs, noDestination(cmp.Or(t.Source, "at "+t.Pos.String())))
 		}
 		spec, err := spec(cfg, t, env)
-		if err != nil {
-			return nil, err
-		}
+		errs = append(errs, err)
 		list = append(list, spec)
 	}
-	return list, nil
+	return list, errors.Join(errs...)
 }
 
 func spec(cfg *config.Config, t config.Template, env []string) (render.Spec, error) {
@@ -50,14 +56,18 @@ func spec(cfg *config.Config, t config.Template, env []string) (render.Spec, err
 			Right:            cmp.Or(t.RightDelimiter, cfg.Delimiters.Right),
 			FailOnMissingKey: t.ErrorOnMissingKey,
 			Funcs:            funcs.Options{Env: env, Denied: t.FunctionDenylist, Sandbox: t.SandboxPath},
+			MaxOutput:        cfg.Limits.OutputBytes,
 		},
 		File: rollout.File{
 			Path: t.Destination, Mode: t.Perms.FileMode(), UID: uid, GID: gid, Backup: t.Backup,
 			NeedDir: t.CreateDestDirs != nil && !*t.CreateDestDirs,
 		},
-		Command: rollout.Command{Args: args, Timeout: timeout, Env: env},
-		Wait:    render.Wait{Min: shortest, Max: longest},
-		Fatal:   cfg.TemplateErrorFatal,
+		Command: rollout.Command{
+			Args: args, Timeout: timeout, Env: environ(t.Exec.Env, env),
+			KillSignal: syscall.Signal(t.Exec.KillSignal), KillTimeout: t.Exec.KillTimeout,
+		},
+		Wait:  render.Wait{Min: shortest, Max: longest},
+		Fatal: cfg.TemplateErrorFatal,
 	}
 	if t.Contents != nil {
 		spec.Contents = *t.Contents
@@ -92,6 +102,31 @@ func consulEnv(cfg *config.Config) []string {
 	}
 	return env
 }
+
+// environ is the environment of a command: what env lets through, and what tells of
+// the agent.
+func environ(env config.Env, consul []string) []string {
+	return child.Environ(os.Environ(), child.Env{
+		Pristine: env.Pristine, Custom: slices.Concat(consul, env.Custom), Allowlist: env.Allowlist, Denylist: env.Denylist,
+	})
+}
+
+// childSpec is the program to supervise.
+func childSpec(cfg *config.Config) child.Spec {
+	return child.Spec{
+		Args: cfg.Exec.Command, Env: environ(cfg.Exec.Env, consulEnv(cfg)),
+		ReloadSignal: syscall.Signal(cfg.Exec.ReloadSignal), KillSignal: syscall.Signal(cfg.Exec.KillSignal),
+		KillTimeout: cfg.Exec.KillTimeout, Splay: cfg.Exec.Splay,
+	}
+}
+
+// noDestination is the error for a template that has nowhere to go.
+func noDestination(source string) error {
+	return fmt.Errorf("the template %s has no destination: give one (-template source:destination), or use -dry", source)
+}
+
+// errNoTemplates is the error for a configuration without templates.
+var errNoTemplates = errors.New("there is no template: give one with -template source:destination:command, or a file with -config")
 
 // clientConfig is how the Consul client is set up.
 func clientConfig(cfg *config.Config) consul.Config {

@@ -74,7 +74,7 @@ items = [{ command = "one" port = 1 }, { command = "two" }]
 `,
 		"commas.hcl": `name = "a ${x} %{y} $${z} \"q\"", enabled = true, attempts = 3, wait = 90, tags = ["a","b"], meta { "a/b" = 1, "c" = 2 }, retry { min = 1, max = 2 }, item { command = "one", port = 1 }, item { command = "two" }`,
 		"json.json": `{"name": "a ${x} %{y} $${z} \"q\"", "enabled": true, "attempts": 3, "wait": "90", "tags": ["a","b"],
-"meta": {"a/b": "1", "c": "2"}, "retry": [{"min": "1s"}, {"max": "2s"}], "item": [{"command": "one", "port": 1}, {"command": "two"}]}`,
+"meta": {"a/b": "1", "c": "2"}, "retry": [{"min": "1s", "max": "2s"}], "item": [{"command": "one", "port": 1}, {"command": "two"}]}`,
 		"json-without-ending": ` {"name": "a ${x} %{y} $${z} \"q\"", "enabled": "1", "attempts": 3, "wait": "90", "tags": ["a","b"],
 "meta": {"a/b": "1", "c": "2"}, "retry": {"min": "1s", "max": "2s"}, "item": [{"command": "one", "port": 1}, {"command": "two"}]}`,
 	} {
@@ -172,9 +172,9 @@ func TestErrorsNameThePlace(t *testing.T) {
 		{"a.hcl", "wait = \"-5s\"", `is negative`},
 		{"a.hcl", "retry = 3", "a.hcl:1:9: retry: want a block, got a number"},
 		{"a.hcl", "\n\nname = = 2", "a.hcl:3:8: invalid expression"},
-		{"a.hcl", "name = warn", "a.hcl:1:8: variables not allowed"},
-		{"a.hcl", "retry {\n min = 1\n", "a.hcl:1:7: unclosed configuration block"},
-		{"a.hcl", "item \"label\" { port = 1 }", "a.hcl:1:6: item takes no label"},
+		{"a.hcl", "name = warn", "a.hcl:1:8: this word needs quotes: want a string, a number, true, false, a list or a block"},
+		{"a.hcl", "retry {\n min = 1\n", "a.hcl:1:7: this block is not closed: its } is missing"},
+		{"a.hcl", "item \"label\" { port = 1 }", `a.hcl:1:6: "item" takes no label`},
 		{"a.json", "{\"name\": ", "a.json:1:"},
 		{"a.hcl", "name = nosuch(1)", "a.hcl:1:8: call to unknown function"},
 	} {
@@ -205,17 +205,4 @@ func TestAllErrorsAreReported(t *testing.T) {
 	if got := strings.Count(err.Error(), "\n") + 1; got != 3 {
 		t.Errorf("got %d lines, want 3:\n%v", got, err)
 	}
-}
-
-func FuzzParse(f *testing.F) {
-	for _, seed := range []string{`a = "${b}" c { d = 1 e = 2 }`, "a = <<E\n${x}\nE\n", `{"a": [1, {"b": null}]}`, `kv { "a/b" = "c" }`, "a { b { c = 1 } d = 2 }, e = [1,2]"} {
-		f.Add(seed)
-	}
-	f.Fuzz(func(t *testing.T, src string) {
-		var s sample
-		v, err := Parse("fuzz.hcl", []byte(src))
-		if err == nil {
-			_ = (&Decoder{Fold: true}).Decode(v, &s, "")
-		}
-	})
 }

@@ -5,11 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
-	"strings"
 	"time"
-
-	"github.com/agext/levenshtein"
 )
 
 // Unmarshaler is a type that reads itself from a value.
@@ -24,12 +20,13 @@ type Unmarshaler interface {
 // A list of structs is appended to, and everything else is overwritten, so several
 // files decoded one after the other merge. A truth value may be written as a
 // string, and so may a number; a duration is a string such as "5s" or a number of
-// seconds.
+// seconds. Names are taken in any case.
 type Decoder struct {
-	// Fold takes names in any case, with or without underscores.
+	// Fold takes names with or without underscores.
 	Fold bool
-	// Explain, when it is set, is asked about a key that no field has. It gives an
-	// error of its own, or nil to leave the key out of account, or ErrUnknown.
+	// Explain, when it is set, is asked about a key that no field has; path and name
+	// are in lower case. It gives an error of its own, or nil to leave the key out of
+	// account, or ErrUnknown.
 	Explain func(path, name string, v Value) error
 }
 
@@ -98,107 +95,6 @@ func set[T any](dst reflect.Value, v Value, path string, get func(Value) (T, err
 	return nil
 }
 
-func (d *Decoder) structure(v Value, dst reflect.Value, path string) error {
-	if v.kind == list { // several blocks of one name, as JSON has them
-		var errs []error
-		for _, item := range v.List {
-			errs = append(errs, d.structure(item, dst, path))
-		}
-		return errors.Join(errs...)
-	}
-	if v.kind != object {
-		return v.Pos.Errorf("%s: want a block, got %s", path, v.describe())
-	}
-	fields := fieldsOf(dst.Type())
-	if p := dst.FieldByName("Pos"); p.IsValid() && p.Type() == reflect.TypeFor[Pos]() {
-		p.Set(reflect.ValueOf(v.Pos))
-	}
-	var errs []error
-	for _, m := range v.Object {
-		if m.Value.isNull() {
-			continue // as good as not there
-		}
-		i, ok := d.find(fields, m.Name)
-		if !ok {
-			errs = append(errs, d.unknown(m, fields, path))
-			continue
-		}
-		errs = append(errs, d.value(m.Value, dst.Field(i), join(path, m.Name)))
-	}
-	return errors.Join(errs...)
-}
-
-func join(path, name string) string {
-	if path == "" {
-		return name
-	}
-	return path + "." + name
-}
-
-func fieldsOf(t reflect.Type) map[string]int {
-	fields := map[string]int{}
-	for i := range t.NumField() {
-		for name := range strings.SplitSeq(t.Field(i).Tag.Get("conf"), ",") {
-			if name != "" {
-				fields[name] = i
-			}
-		}
-	}
-	return fields
-}
-
-func (d *Decoder) find(fields map[string]int, name string) (int, bool) {
-	if i, ok := fields[name]; ok {
-		return i, true
-	}
-	if d.Fold {
-		for known, i := range fields {
-			if fold(known) == fold(name) {
-				return i, true
-			}
-		}
-	}
-	return 0, false
-}
-
-func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "") }
-
-func (d *Decoder) unknown(m Member, fields map[string]int, path string) error {
-	if d.Explain != nil {
-		if err := d.Explain(path, m.Name, m.Value); err != ErrUnknown {
-			if err != nil {
-				err = m.Pos.Errorf("%s: %w", join(path, m.Name), err)
-			}
-			return err
-		}
-	}
-	where := ""
-	if path != "" {
-		where = " in " + path
-	}
-	known := make([]string, 0, len(fields))
-	for name := range fields {
-		known = append(known, name)
-	}
-	return m.Pos.Errorf("unknown key %q%s%s", m.Name, where, DidYouMean(m.Name, known))
-}
-
-// DidYouMean gives ": did you mean …?" with the known name nearest to name, or
-// nothing when none is near.
-func DidYouMean(name string, known []string) string {
-	slices.Sort(known)
-	best, distance := "", max(2, len(name)/3)+1
-	for _, k := range known {
-		if n := levenshtein.Distance(strings.ToLower(name), strings.ToLower(k), nil); n < distance {
-			best, distance = k, n
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf(": did you mean %q?", best)
-}
-
 func (d *Decoder) slice(v Value, dst reflect.Value, path string) error {
 	items := v.List
 	if v.kind != list {
@@ -219,19 +115,27 @@ func (d *Decoder) slice(v Value, dst reflect.Value, path string) error {
 	return errors.Join(errs...)
 }
 
-// mapping decodes an object into a map of strings.
+// mapping decodes an object, or several, into a map of strings.
 func (d *Decoder) mapping(v Value, dst reflect.Value, path string) error {
-	if v.kind != object {
-		return v.Pos.Errorf("%s: want a block, got %s", path, v.describe())
+	blocks := []Value{v}
+	if v.kind == list {
+		blocks = v.List
 	}
-	if dst.IsNil() {
-		dst.Set(reflect.MakeMap(dst.Type()))
+	all := reflect.MakeMap(dst.Type()) // a new one: the old one may belong to a copy, too
+	for iter := dst.MapRange(); iter.Next(); {
+		all.SetMapIndex(iter.Key(), iter.Value())
 	}
 	var errs []error
-	for _, m := range v.Object {
-		x := reflect.New(dst.Type().Elem()).Elem()
-		errs = append(errs, d.value(m.Value, x, join(path, m.Name)))
-		dst.SetMapIndex(reflect.ValueOf(m.Name), x)
+	for _, block := range blocks {
+		if block.kind != object {
+			errs = append(errs, block.Pos.Errorf("%s: want a block, got %s", path, block.describe()))
+		}
+		for _, m := range block.Object {
+			x := reflect.New(dst.Type().Elem()).Elem()
+			errs = append(errs, d.value(m.Value, x, join(path, m.Name)))
+			all.SetMapIndex(reflect.ValueOf(m.Name), x)
+		}
 	}
+	dst.Set(all)
 	return errors.Join(errs...)
 }

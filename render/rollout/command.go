@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -18,13 +19,18 @@ type Command struct {
 	// holds white space.
 	Args    []string
 	Timeout time.Duration // 30 s when 0
-	Env     []string      // "NAME=value", beside the environment of the process
+	Env     []string      // "NAME=value", all of it; that of this process when nil
+
+	// When it has taken too long the command gets KillSignal, SIGTERM when 0, and
+	// SIGKILL after KillTimeout, 2 s when 0.
+	KillSignal  syscall.Signal
+	KillTimeout time.Duration
 }
 
 const (
-	defaultTimeout = 30 * time.Second
-	// killAfter is how long a command that took too long has to end by itself.
-	killAfter = 2 * time.Second
+	defaultTimeout     = 30 * time.Second
+	defaultKillSignal  = syscall.SIGTERM
+	defaultKillTimeout = 2 * time.Second
 	// outputMax is how much of a command's output an error holds: the end of it.
 	outputMax = 4 << 10
 	// drainFor is how long output may still arrive after a command has ended. One
@@ -67,7 +73,7 @@ func (e *CommandError) Unwrap() error { return e.Err }
 
 // Run runs the command in a process group of its own. What it prints goes to
 // stdout and stderr of this process. When it takes too long, or when ctx ends, the
-// group gets SIGTERM, and SIGKILL two seconds later. The error is a *CommandError.
+// group is ended. The error is a *CommandError.
 func (c Command) Run(ctx context.Context) error {
 	timeout := c.Limit()
 	cmd := c.command()
@@ -80,7 +86,7 @@ func (c Command) Run(ctx context.Context) error {
 		return &CommandError{Err: err}
 	}
 	out.started()
-	p := &process{cmd: cmd, ended: make(chan struct{})}
+	p := &process{cmd: cmd, signal: cmp.Or(c.KillSignal, defaultKillSignal), patience: cmp.Or(c.KillTimeout, defaultKillTimeout), ended: make(chan struct{})}
 	go p.wait()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
@@ -102,21 +108,33 @@ func (c Command) Run(ctx context.Context) error {
 }
 
 func (c Command) command() *exec.Cmd {
-	args := c.Args
-	if len(args) == 1 && strings.ContainsAny(args[0], " \t\n") {
-		args = []string{"sh", "-c", args[0]}
-	}
+	args, _ := Argv(c.Args)
 	cmd := exec.Command(args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), c.Env...)
+	cmd.Env = c.Env
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }
 
+// Argv is what args run as: themselves, or the shell with them when they are one
+// string that holds white space. shell tells which.
+func Argv(args []string) (argv []string, shell bool) {
+	if len(args) != 1 || !strings.ContainsAny(args[0], " \t\n") {
+		return args, false
+	}
+	sh := "sh"
+	if _, err := exec.LookPath(sh); err != nil {
+		sh = "/bin/sh" // in an environment without PATH
+	}
+	return []string{sh, "-c", args[0]}, true
+}
+
 // process is a command under way, the leader of its process group.
 type process struct {
-	cmd   *exec.Cmd
-	ended chan struct{}
-	err   error // once ended is closed
+	cmd      *exec.Cmd
+	signal   syscall.Signal // that asks it to end
+	patience time.Duration  // from that to SIGKILL
+	ended    chan struct{}
+	err      error // once ended is closed
 }
 
 func (p *process) wait() {
@@ -126,8 +144,8 @@ func (p *process) wait() {
 
 // stop ends the process group and waits for its leader.
 func (p *process) stop() {
-	_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM)
-	timer := time.NewTimer(killAfter)
+	_ = syscall.Kill(-p.cmd.Process.Pid, p.signal)
+	timer := time.NewTimer(p.patience)
 	defer timer.Stop()
 	select {
 	case <-p.ended:

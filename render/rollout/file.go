@@ -18,12 +18,19 @@ type File struct {
 	// Mode is the permission of the file; 0 keeps that of the file which is there,
 	// and is 0644 for a new one.
 	Mode fs.FileMode
+	// ExactMode sets Mode even when it is 0, which is no permission at all.
+	ExactMode bool
 	// UID and GID are the owner; -1 keeps that of the file which is there.
 	UID, GID int
 	// Backup keeps the file before as Path.bak.
 	Backup bool
 	// NeedDir makes an error of a missing directory, which is made otherwise.
 	NeedDir bool
+	// Append puts Content behind what the file has, in place, each time.
+	Append bool
+	// Within is a directory that the file must lie in, whatever symbolic links there
+	// are or come to be; anywhere when empty.
+	Within string
 	// Why is what led to this content, for the log.
 	Why string
 }
@@ -34,12 +41,17 @@ const defaultMode fs.FileMode = 0o644
 // Differs tells whether the destination is not as f says, in content, mode or owner.
 func (f File) Differs() (bool, error) {
 	p, err := f.plan()
-	return err == nil && p.differs(), err
+	if err != nil {
+		return false, err
+	}
+	defer p.disk.Close()
+	return p.differs(), nil
 }
 
 // plan is what it takes to put a file in place.
 type plan struct {
-	path     string // with symbolic links resolved
+	disk     disk   // to be closed
+	path     string // on it, with symbolic links resolved
 	exists   bool
 	content  bool // differs
 	mode     fs.FileMode
@@ -51,26 +63,36 @@ type plan struct {
 func (p plan) differs() bool { return p.content || p.modeDiff || p.ownDiff }
 
 func (f File) plan() (plan, error) {
-	p := plan{content: true, mode: f.Mode, uid: f.UID, gid: f.GID}
 	if f.Path == "" {
-		return p, errors.New("the template has no destination")
+		return plan{}, errors.New("the template has no destination")
 	}
-	path, err := followLinks(f.Path)
+	disk, path, err := f.open()
 	if err != nil {
-		return p, err
+		return plan{}, err
 	}
-	p.path = path
-	info, err := os.Stat(path)
+	p := plan{disk: disk, content: true, mode: f.Mode, uid: f.UID, gid: f.GID}
+	if p.path, err = followLinks(disk, path); err == nil {
+		p, err = p.look(f)
+	}
+	if err != nil {
+		_ = disk.Close()
+	}
+	return p, err
+}
+
+// look fills in what there is to do, beside the file that may be there.
+func (p plan) look(f File) (plan, error) {
+	info, err := p.disk.Stat(p.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if p.mode == 0 {
+		if p.mode == 0 && !f.ExactMode {
 			p.mode = defaultMode
 		}
 		return p, nil
 	case err != nil:
 		return p, err
 	case !info.Mode().IsRegular():
-		return p, fmt.Errorf("%s is not a regular file", path)
+		return p, fmt.Errorf("%s is not a regular file", p.path)
 	}
 	return p.compare(f, info)
 }
@@ -79,7 +101,7 @@ func (f File) plan() (plan, error) {
 func (p plan) compare(f File, info fs.FileInfo) (plan, error) {
 	p.exists = true
 	const permissions = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
-	if p.mode == 0 {
+	if p.mode == 0 && !f.ExactMode {
 		p.mode = info.Mode() & permissions
 	}
 	p.modeDiff = p.mode != info.Mode()&permissions
@@ -92,8 +114,11 @@ func (p plan) compare(f File, info fs.FileInfo) (plan, error) {
 			p.gid = int(stat.Gid)
 		}
 	}
-	if info.Size() == int64(len(f.Content)) {
-		have, err := os.ReadFile(p.path)
+	switch {
+	case f.Append:
+		p.content = len(f.Content) > 0
+	case info.Size() == int64(len(f.Content)):
+		have, err := p.disk.ReadFile(p.path)
 		if err != nil {
 			return p, err
 		}
@@ -102,130 +127,131 @@ func (p plan) compare(f File, info fs.FileInfo) (plan, error) {
 	return p, nil
 }
 
-// followLinks gives the file that a path leads to, which need not exist.
-func followLinks(path string) (string, error) {
-	for range 40 { // as the kernel does
-		target, err := os.Readlink(path)
-		if err != nil {
-			return path, nil // not a symbolic link
-		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(path), target)
-		}
-		path = target
-	}
-	return "", fmt.Errorf("%s: too many symbolic links", path)
-}
-
 // Put makes the destination as f says and tells whether that changed anything.
 func (f File) Put(log *slog.Logger) (changed bool, err error) {
 	p, err := f.plan()
-	if err != nil || !p.differs() {
+	if err != nil {
 		return false, err
 	}
-	if !p.content {
-		err := p.setAttributes(p.path)
-		return err == nil, err
+	defer p.disk.Close()
+	if !p.differs() {
+		return false, nil
 	}
-	if err := f.needDir(filepath.Dir(p.path)); err != nil {
-		return false, err
+	err = f.put(p, log)
+	return err == nil, err
+}
+
+func (f File) put(p plan, log *slog.Logger) error {
+	switch {
+	case f.Append:
+		return f.fill(p, os.O_CREATE|os.O_APPEND)
+	case !p.content && f.Within == "":
+		return p.setAttributes(byName(p.path))
+	}
+	if err := f.needDir(p.disk, filepath.Dir(p.path)); err != nil {
+		return err
 	}
 	if f.Backup && p.exists {
-		if err := backup(p.path); err != nil {
+		if err := backup(p.disk, p.path); err != nil {
 			log.Warn("cannot keep the old file as a backup", "file", p.path, "error", err)
 		}
 	}
-	if err := f.replace(p, log); err != nil {
-		return false, err
-	}
-	return true, nil
+	return f.replace(p, log)
 }
 
-func (f File) needDir(dir string) error {
+func (f File) needDir(disk disk, dir string) error {
 	if f.NeedDir {
-		if _, err := os.Stat(dir); err != nil {
+		if _, err := disk.Stat(dir); err != nil {
 			return fmt.Errorf("the directory of the destination is missing, and create_dest_dirs is false: %w", err)
 		}
 		return nil
 	}
-	return os.MkdirAll(dir, 0o755)
+	return disk.MkdirAll(dir, 0o755)
 }
 
 // replace writes a new file beside the old one and renames it over that.
-func (f File) replace(p plan, log *slog.Logger) (err error) {
-	dir := filepath.Dir(p.path)
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(p.path)+".ctmpl-")
+func (f File) replace(p plan, log *slog.Logger) error {
+	tmp, file, err := createTemp(p.disk, p.path)
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp.Name()) // finds nothing after the rename
-	if err := f.write(tmp, p); err != nil {
+	defer p.disk.Remove(tmp) // finds nothing after the rename
+	if err := f.write(file, p); err != nil {
 		return err
 	}
-	err = os.Rename(tmp.Name(), p.path)
+	err = p.disk.Rename(tmp, p.path)
 	if errors.Is(err, syscall.EBUSY) {
 		log.Warn("the destination cannot be replaced (is it a bind mount?): writing it in place, which is not atomic", "file", p.path)
-		return f.overwrite(p)
+		return f.fill(p, os.O_TRUNC)
 	}
 	if err != nil {
 		return err
 	}
-	if err := syncDir(dir); err != nil { // the file is in place all the same
+	dir := filepath.Dir(p.path)
+	if err := syncDir(p.disk, dir); err != nil { // the file is in place all the same
 		log.Warn("cannot sync the directory: the new file may be lost in a power failure", "directory", dir, "error", err)
 	}
 	return nil
 }
 
-// write fills and closes the temporary file.
-func (f File) write(tmp *os.File, p plan) error {
-	_, err := tmp.Write(f.Content)
-	if err == nil {
-		err = p.setAttributes(tmp.Name())
+// fill writes into the file that is there, with the flags of os.OpenFile.
+func (f File) fill(p plan, flags int) error {
+	file, err := p.disk.OpenFile(p.path, os.O_WRONLY|flags, p.mode)
+	if err != nil {
+		return err
 	}
-	if err == nil {
-		err = tmp.Sync()
-	}
-	return errors.Join(err, tmp.Close())
+	return f.write(file, p)
 }
+
+// write fills and closes a file.
+func (f File) write(file *os.File, p plan) error {
+	_, err := file.Write(f.Content)
+	if err == nil {
+		err = p.setAttributes(file)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
+}
+
+// attributes is a file whose owner and mode can be set: an open one, or byName.
+type attributes interface {
+	Chown(uid, gid int) error
+	Chmod(mode fs.FileMode) error
+}
+
+// byName is the path of a file.
+type byName string
+
+func (n byName) Chown(uid, gid int) error     { return os.Chown(string(n), uid, gid) }
+func (n byName) Chmod(mode fs.FileMode) error { return os.Chmod(string(n), mode) }
 
 // setAttributes sets owner and mode, in this order: a change of the owner drops
 // the set-user-ID bit. An owner that is merely to be kept, and cannot be without
 // the rights for it, is no error.
-func (p plan) setAttributes(path string) error {
+func (p plan) setAttributes(file attributes) error {
 	if p.uid >= 0 || p.gid >= 0 {
-		if err := os.Chown(path, p.uid, p.gid); err != nil && (p.ownDiff || !p.exists) {
+		if err := file.Chown(p.uid, p.gid); err != nil && (p.ownDiff || !p.exists) {
 			return err
 		}
 	}
-	return os.Chmod(path, p.mode)
-}
-
-// overwrite writes into the file that is there.
-func (f File) overwrite(p plan) error {
-	file, err := os.OpenFile(p.path, os.O_WRONLY|os.O_TRUNC, 0)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(f.Content)
-	if err == nil {
-		err = file.Sync()
-	}
-	return errors.Join(err, file.Close(), p.setAttributes(p.path))
+	return file.Chmod(p.mode)
 }
 
 // backup keeps the file as path.bak, in place of the backup before.
-func backup(path string) error {
+func backup(disk disk, path string) error {
 	tmp := path + ".bak.ctmpl"
-	_ = os.Remove(tmp) // left over from a crash
-	if err := os.Link(path, tmp); err != nil {
+	_ = disk.Remove(tmp) // left over from a crash
+	if err := disk.Link(path, tmp); err != nil {
 		return err
 	}
-	return os.Rename(tmp, path+".bak")
+	return disk.Rename(tmp, path+".bak")
 }
 
 // syncDir makes a rename last through a power failure.
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
+func syncDir(disk disk, dir string) error {
+	d, err := disk.OpenFile(dir, os.O_RDONLY, 0)
 	if err != nil {
 		return err
 	}

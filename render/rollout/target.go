@@ -38,6 +38,9 @@ type Target struct {
 // Owes tells whether there is something to try again.
 func (t *Target) Owes() bool { return t.owed || len(t.unwritten) > 0 }
 
+// Unwritten tells whether there is a file that could not be written.
+func (t *Target) Unwritten() bool { return len(t.unwritten) > 0 }
+
 // Owe has the command run with the next Change, whether or not a file changes then.
 func (t *Target) Owe() { t.owed = true }
 
@@ -51,8 +54,9 @@ type Change struct {
 
 // Outcome is what became of a Change.
 type Outcome struct {
-	Target *Target
-	Errs   []*Error
+	Target  *Target
+	Changed bool // files have
+	Errs    []*Error
 }
 
 // Apply rolls out several changes: first it writes all files, then it runs the
@@ -90,7 +94,7 @@ func (t *Target) write(files []File, out *Outcome) {
 	for _, f := range files {
 		changed, err := f.Put(t.Log)
 		if changed {
-			t.owed = true
+			t.owed, out.Changed = true, true
 			t.Log.Info("wrote", "file", f.Path, "bytes", len(f.Content), "why", cmp.Or(f.Why, "the destination differed"))
 		}
 		if err != nil {

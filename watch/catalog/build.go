@@ -43,6 +43,7 @@ func (d *definitions) build(old *state) (*state, error) {
 		state: &state{
 			version: old.version + 1, datacenter: d.Datacenter,
 			instances: map[string][]*watch.ServiceInstance{}, services: map[*watch.ServiceInstance]*watch.NodeService{},
+			mesh: map[string][]*watch.ServiceInstance{},
 		},
 		nodes: map[string]*nodeState{}, ids: map[serviceKey]*instance{},
 	}
@@ -134,8 +135,29 @@ func (b *builder) addService(s serviceDef) {
 	}
 	b.ids[key] = i
 	b.state.instances[s.Name] = append(b.state.instances[s.Name], i.ServiceInstance)
+	b.addToMesh(s, i)
 	b.state.services[i.ServiceInstance] = &watch.NodeService{
 		ID: id, Service: s.Name, Tags: i.Tags, Meta: i.ServiceMeta, Port: i.Port, Address: s.Address, EnableTagOverride: s.EnableTagOverride,
+	}
+}
+
+// addToMesh notes which service the instance is a way to: that behind it when it is a
+// proxy, its own when it can do without one.
+func (b *builder) addToMesh(s serviceDef, i *instance) {
+	name := ""
+	switch proxy := s.Kind == string(api.ServiceKindConnectProxy); {
+	case proxy && s.Proxy.Destination == "":
+		b.fail(s.Pos, "service %q is a connect-proxy: its proxy block needs a destination_service_name", i.ID)
+	case proxy && s.Connect.Native:
+		b.fail(s.Pos, "service %q is a connect-proxy: only a service that is none can be native", i.ID)
+	case proxy:
+		name = s.Proxy.Destination
+	case s.Connect.Native:
+		name = s.Name
+	}
+	if name != "" {
+		name = strings.ToLower(name)
+		b.state.mesh[name] = append(b.state.mesh[name], i.ServiceInstance)
 	}
 }
 
@@ -238,8 +260,10 @@ func (b *builder) finish() {
 		i.Checks = append(append(api.HealthChecks{}, i.node.checks...), i.checks...) // not nil
 		i.Status = i.Checks.AggregatedStatus()
 	}
-	for _, list := range b.state.instances {
-		watch.SortInstances(list)
+	for _, lists := range []map[string][]*watch.ServiceInstance{b.state.instances, b.state.mesh} {
+		for _, list := range lists {
+			watch.SortInstances(list)
+		}
 	}
 	watch.SortNodes(b.state.nodes)
 }

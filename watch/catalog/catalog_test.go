@@ -227,6 +227,11 @@ func TestErrors(t *testing.T) {
 			[]string{`c.hcl:2:7: a check is for service ID "web-1", which is not defined on node "local"`}},
 		"twice": {"service { name = \"web\" }\nservice { name = \"api\" id = \"WEB\" }",
 			[]string{`c.hcl:2:9: service ID "WEB" is defined twice on node "local", first at c.hcl:1:9: give each instance an id of its own`}},
+		"no destination": {"service { name = \"web\" kind = \"connect-proxy\" }", []string{`c.hcl:1:9: service "web" is a connect-proxy: its proxy block needs a destination_service_name`}},
+		"native proxy": {"service {\n name = \"web\"\n kind = \"connect-proxy\"\n connect { native = true }\n proxy { destination_service_name = \"api\" }\n}",
+			[]string{`c.hcl:1:9: service "web" is a connect-proxy: only a service that is none can be native`}},
+		"proxy key":    {"service {\n name = \"web\"\n proxy { destination_name = \"api\" }\n}", []string{`c.hcl:3:10: unknown key "destination_name" in service.proxy*`}},
+		"native key":   {"service {\n name = \"web\"\n connect { nativ = true }\n}", []string{`c.hcl:3:12: unknown key "nativ" in service.connect: did you mean "native"?`}},
 		"node twice":   {"node { name = \"a\" }\nnode { name = \"A\" }", []string{`c.hcl:2:6: node "A" is defined twice`}},
 		"key twice":    {"kv {\n \"a\" = 1\n \"/a\" = 2\n}", []string{`c.hcl:3:2: kv: the key "a" is set twice, first at c.hcl:2:2`}},
 		"key no name":  {"kv { \"/\" = 1 }", []string{"c.hcl:1:6: kv: a key needs a name"}},
@@ -265,17 +270,91 @@ func TestUnknownQueries(t *testing.T) {
 	t.Parallel()
 	src, _ := mustOpen(t, files{"c.hcl": `datacenter = "dc7"`})
 	for want, q := range map[string]watch.Query{
-		`no path to datacenter "dc1": the catalog is of "dc7"`: parse(t, "web@dc1"),
-		"no such kind of query: file":                          {Kind: watch.KindFile, Name: "x"},
-		"the catalog has no ns: that is of Consul Enterprise":  parse(t, "web?ns=x"),
-		"the key has no name":                                  key("/"),
+		`no path to datacenter "dc1": the catalog is of "dc7"`:              parse(t, "web@dc1"),
+		"no such kind of query: file":                                       {Kind: watch.KindFile, Name: "x"},
+		"the catalog has no ns: that is of Consul Enterprise":               parse(t, "web?ns=x"),
+		"the key has no name":                                               key("/"),
+		"a catalog has no certificates: that needs a real Consul":           {Kind: watch.KindLeaf, Name: "web"},
+		"the catalog has no partitions: they are part of Consul Enterprise": {Kind: watch.KindPartitions},
+		"the catalog has no partition: that is of Consul Enterprise":        watch.ParsePartition(watch.KindExported, "p"),
 	} {
 		if _, err := src.Fetch(t.Context(), q, 0, time.Minute); err == nil || err.Error() != want {
 			t.Errorf("got %v, want %s", err, want)
 		}
 	}
+	if _, err := src.Fetch(t.Context(), watch.Query{Kind: watch.KindRoots}, 0, time.Minute); err == nil || !strings.Contains(err.Error(), "needs a real Consul") {
+		t.Errorf("got %v", err)
+	}
 	if got := instances(t, src, "web@dc7"); len(got) != 0 {
 		t.Errorf("got %v", got)
+	}
+}
+
+func TestWaysThroughTheMesh(t *testing.T) {
+	t.Parallel()
+	src, _ := mustOpen(t, files{
+		"a.hcl": `
+service {
+  name = "api-proxy"
+  kind = "connect-proxy"
+  port = 21000
+  tags = ["v1"]
+  proxy {
+    destination_service_name = "api"
+    destination_service_id = "api-1"
+    local_service_port = 80
+    config { protocol = "http" }
+    upstreams = [{ destination_name = "db", local_bind_port = 5432 }]
+  }
+}
+service {
+  id = "short"
+  name = "other-proxy"
+  kind = "connect-proxy"
+  proxy { destination_service = "API" }
+  check { status = "critical" }
+}
+service {
+  name = "Api"
+  connect { native = true }
+}
+service {
+  name = "api"
+  id = "without"
+  connect { sidecar_service {} }
+}
+service {
+  name = "typical"
+  proxy { destination_service_name = "api" }
+}`,
+		"b.json": `{"service": {"Name": "web-proxy", "Kind": "connect-proxy", "Proxy": {"DestinationServiceName": "web", "MeshGateway": {}, "LocalServiceAddress": "127.0.0.1"}}}`,
+	})
+	for arg, want := range map[string]string{
+		"api": "Api api-proxy ", "API": "Api api-proxy ", "api|any": "Api api-proxy short ", "api|critical": "short ", "v1.api": "api-proxy ", "V1.api|any": "api-proxy ",
+		"v2.api": "", "web": "web-proxy ", "api-proxy": "", "typical": "", "api?peer=p": "", "api~local": "Api api-proxy ", "nope": "",
+	} {
+		q, err := watch.ParseConnect(arg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		for _, i := range answerOf(t, src, q).([]*watch.ServiceInstance) {
+			got += i.ID + " "
+		}
+		if got != want {
+			t.Errorf("%s: got %q, want %q", arg, got, want)
+		}
+	}
+}
+
+// A catalog is a cluster of its own.
+func TestNothingBeyondTheCatalog(t *testing.T) {
+	t.Parallel()
+	src, _ := mustOpen(t, files{"c.hcl": ""})
+	for kind, want := range map[string]any{watch.KindPeerings: []*watch.Peering{}, watch.KindExported: []watch.ExportedService{}, watch.KindImported: []watch.ImportedService{}} {
+		if diff := cmp.Diff(want, answerOf(t, src, watch.Query{Kind: kind})); diff != "" {
+			t.Errorf("%s (-want +got)\n%s", kind, diff)
+		}
 	}
 }
 

@@ -44,6 +44,8 @@ type serviceDef struct {
 	TaggedAddresses   map[string]addressDef `conf:"tagged_addresses"`
 	Weights           weightsDef            `conf:"weights"`
 	EnableTagOverride bool                  `conf:"enable_tag_override"`
+	Connect           connectDef            `conf:"connect"`
+	Proxy             proxyDef              `conf:"proxy"`
 	Checks            []checkDef            `conf:"check,checks"`
 }
 
@@ -68,20 +70,45 @@ type checkDef struct {
 	Node      string `conf:"node"`
 }
 
+// connectDef and proxyDef are what makes an instance a way to a service in the mesh.
+type connectDef struct {
+	Native bool `conf:"native"`
+}
+
+type proxyDef struct {
+	Destination string `conf:"destination_service_name,destination_service"`
+}
+
 // unused are keys of a definition that say how Consul should run a check or set up
 // a proxy. They are read and have no effect here.
 var unused = []string{
-	"alias_node", "alias_service", "args", "body", "connect", "deregister_critical_service_after", "disable_redirects",
+	"alias_node", "alias_service", "args", "body", "deregister_critical_service_after", "disable_redirects",
 	"docker_container_id", "failures_before_critical", "failures_before_warning", "grpc", "grpc_use_tls", "h2ping",
 	"h2ping_use_tls", "header", "http", "interval", "locality", "method", "namespace", "os_service", "output_max_size",
-	"partition", "proxy", "script", "shell", "socket_path", "success_before_passing", "tcp", "tcp_use_tls", "timeout",
+	"partition", "script", "shell", "socket_path", "success_before_passing", "tcp", "tcp_use_tls", "timeout",
 	"tls_server_name", "tls_skip_verify", "token", "ttl", "udp",
+}
+
+// unusedIn are the unused keys of the blocks that have others than the rest.
+var unusedIn = map[string][]string{
+	"connect": {"sidecar_service"},
+	"proxy": {
+		"access_logs", "config", "destination_service_id", "envoy_extensions", "expose", "local_service_address", "local_service_port",
+		"local_service_socket_path", "mesh_gateway", "mode", "transparent_proxy", "upstreams",
+	},
 }
 
 func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "") }
 
 func explain(path, name string, _ conf.Value) error {
-	if path != "" && slices.ContainsFunc(unused, func(u string) bool { return fold(u) == fold(name) }) {
+	if path == "" {
+		return conf.ErrUnknown
+	}
+	list, ok := unusedIn[fold(path[strings.LastIndex(path, ".")+1:])]
+	if !ok {
+		list = unused
+	}
+	if slices.ContainsFunc(list, func(u string) bool { return fold(u) == fold(name) }) {
 		return nil
 	}
 	return conf.ErrUnknown

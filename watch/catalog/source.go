@@ -77,19 +77,26 @@ func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold ti
 		case <-timer.C:
 		}
 	}
+	if err := st.refuse(q); err != nil {
+		return watch.Answer{}, err
+	}
 	answer, ok := answers[q.Kind]
 	if !ok {
 		return watch.Answer{}, fmt.Errorf("no such kind of query: %s", q.Kind)
 	}
-	if err := st.refuse(q); err != nil {
-		return watch.Answer{}, err
-	}
 	return watch.Answer{Value: answer(st, q), Version: st.version}, nil
 }
 
-// refuse gives the error for a query that an agent refuses: on other datacenters,
-// with what only Consul Enterprise has, and for a key without a name.
+// refuse gives the error for a query that nothing can stand in for, or that an agent
+// refuses: on other datacenters, with what only Consul Enterprise has, and for a key
+// without a name.
 func (s *state) refuse(q watch.Query) error {
+	switch q.Kind {
+	case watch.KindRoots, watch.KindLeaf:
+		return errors.New("a catalog has no certificates: that needs a real Consul")
+	case watch.KindPartitions:
+		return errors.New("the catalog has no partitions: they are part of Consul Enterprise")
+	}
 	if dc := q.Param("dc"); dc != "" && dc != s.datacenter {
 		return fmt.Errorf("no path to datacenter %q: the catalog is of %q", dc, s.datacenter)
 	}

@@ -15,6 +15,7 @@ type state struct {
 	nodes      []*watch.Node                       // sorted; the first of the file is own
 	own        string                              // the node that stands for the agent
 	instances  map[string][]*watch.ServiceInstance // by service name, sorted
+	mesh       map[string][]*watch.ServiceInstance // the ways to a service, by its folded name, sorted
 	services   map[*watch.ServiceInstance]*watch.NodeService
 	keys       []*watch.KeyPair // by path; Key is set for each answer
 }
@@ -29,6 +30,11 @@ var answers = map[string]func(*state, watch.Query) any{
 	watch.KindKey:         (*state).key,
 	watch.KindLookup:      (*state).lookup,
 	watch.KindPrefix:      (*state).prefix,
+	watch.KindConnect:     (*state).connect,
+	// A catalog stands alone.
+	watch.KindPeerings: func(*state, watch.Query) any { return []*watch.Peering{} },
+	watch.KindExported: func(*state, watch.Query) any { return []watch.ExportedService{} },
+	watch.KindImported: func(*state, watch.Query) any { return []watch.ImportedService{} },
 }
 
 func (s *state) summaries(watch.Query) any {
@@ -46,18 +52,26 @@ func (s *state) summaries(watch.Query) any {
 }
 
 func (s *state) service(q watch.Query) any {
+	var list []*watch.ServiceInstance
+	for name, instances := range s.instances {
+		if strings.EqualFold(name, q.Name) {
+			list = append(list, instances...)
+		}
+	}
+	return selected(list, q)
+}
+
+func (s *state) connect(q watch.Query) any { return selected(s.mesh[strings.ToLower(q.Name)], q) }
+
+// selected gives those of the instances that the query asks for, in its order.
+func selected(instances []*watch.ServiceInstance, q watch.Query) []*watch.ServiceInstance {
 	list := []*watch.ServiceInstance{}
 	if q.Param("peer") != "" {
 		return list // there are no peers
 	}
-	for name, instances := range s.instances {
-		if !strings.EqualFold(name, q.Name) {
-			continue
-		}
-		for _, i := range instances {
-			if hasTag(i.Tags, q.Param("tag")) && q.Accepts(i.Status) {
-				list = append(list, i)
-			}
+	for _, i := range instances {
+		if watch.HasTag(i.Tags, q.Param("tag")) && q.Accepts(i.Status) {
+			list = append(list, i)
 		}
 	}
 	if watch.SortInstances(list); q.Param("near") != "" {
@@ -79,11 +93,6 @@ func (s *state) allNodes(q watch.Query) any {
 // is what remains when all are equally near.
 func inStoreOrder[T any](list []T, key func(T) string) {
 	slices.SortStableFunc(list, func(a, b T) int { return strings.Compare(strings.ToLower(key(a)), strings.ToLower(key(b))) })
-}
-
-// hasTag matches as Consul does, without regard to case.
-func hasTag(tags []string, tag string) bool {
-	return tag == "" || slices.ContainsFunc(tags, func(t string) bool { return strings.EqualFold(t, tag) })
 }
 
 func (s *state) node(q watch.Query) any {

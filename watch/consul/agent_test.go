@@ -189,10 +189,21 @@ func key(arg string) watch.Query   { return must(watch.ParseKey("key", watch.Kin
 func lookup(arg string) watch.Query {
 	return must(watch.ParseKey("keyExists", watch.KindLookup, arg))
 }
-func prefix(arg string) watch.Query { return must(watch.ParsePrefix("ls", arg)) }
+func prefix(arg string) watch.Query   { return must(watch.ParsePrefix("ls", arg)) }
+func connect(arg string) watch.Query  { return must(watch.ParseConnect(arg)) }
+func leaf(name string) watch.Query    { return watch.Query{Kind: watch.KindLeaf, Name: name} }
+func peerings(arg string) watch.Query { return must(watch.ParsePeerings(arg)) }
+func exported(partition string) watch.Query {
+	return watch.ParsePartition(watch.KindExported, partition)
+}
+func imported(partition string) watch.Query {
+	return watch.ParsePartition(watch.KindImported, partition)
+}
 
 var (
 	datacenters = watch.Query{Kind: watch.KindDatacenters}
+	roots       = watch.Query{Kind: watch.KindRoots}
+	partitions  = watch.Query{Kind: watch.KindPartitions}
 	workingDCs  = watch.Query{Kind: watch.KindDatacenters, Params: "ignore-failing=true"}
 )
 

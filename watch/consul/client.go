@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -55,17 +56,8 @@ type Transport struct {
 
 // New makes a source. It reads certificate and token files, but does not connect.
 func New(cfg Config) (*Source, error) {
-	c := api.DefaultConfig()
-	override(&c.Address, cfg.Address)
-	override(&c.Namespace, cfg.Namespace)
-	override(&c.Token, cfg.Token)
-	override(&c.TokenFile, cfg.TokenFile)
-	takeUser(c)
-	if cfg.Username != "" {
-		c.HttpAuth = &api.HttpBasicAuth{Username: cfg.Username, Password: cfg.Password}
-	}
-	source := &Source{addr: c.Address, maxStale: cfg.MaxStale, silence: silence, poll: pollDatacenters}
-	setTLS(c, cfg.TLS)
+	c := clientConfig(cfg)
+	source := &Source{addr: c.Address, maxStale: cfg.MaxStale, silence: silence, poll: pollTime}
 	c.Transport = transport(cfg)
 	if path, ok := strings.CutPrefix(c.Address, "unix://"); ok {
 		overSocket(c, path)
@@ -79,7 +71,24 @@ func New(cfg Config) (*Source, error) {
 		return nil, fmt.Errorf("cannot set up the Consul client: %w", err)
 	}
 	source.hide = secrets(c)
+	source.transport = c.Transport
 	return source, nil
+}
+
+// clientConfig is the configuration of the client: that of the environment, with cfg
+// over it.
+func clientConfig(cfg Config) *api.Config {
+	c := api.DefaultConfig()
+	override(&c.Address, cfg.Address)
+	override(&c.Namespace, cfg.Namespace)
+	override(&c.Token, cfg.Token)
+	override(&c.TokenFile, cfg.TokenFile)
+	takeUser(c)
+	if cfg.Username != "" {
+		c.HttpAuth = &api.HttpBasicAuth{Username: cfg.Username, Password: cfg.Password}
+	}
+	setTLS(c, cfg.TLS)
+	return c
 }
 
 // takeUser moves user and password from the address to where the client looks for
@@ -187,4 +196,13 @@ func positive(d, def time.Duration) time.Duration {
 		return d
 	}
 	return def
+}
+
+// Files gives the files that New reads for cfg: token and certificates. A new
+// source has to be made when they change.
+func Files(cfg Config) []string {
+	c := clientConfig(cfg)
+	tls := c.TLSConfig
+	files := []string{c.TokenFile, tls.CAFile, tls.CAPath, tls.CertFile, tls.KeyFile}
+	return slices.DeleteFunc(files, func(path string) bool { return path == "" })
 }

@@ -12,32 +12,16 @@ import (
 	"github.com/ctmpl/ctmpl/watch"
 )
 
-// pollDatacenters is how often the list of datacenters is read: its endpoint has
-// no blocking queries.
-const pollDatacenters = 15 * time.Second
-
 // dcTime is how long a datacenter may take before it counts as failing.
 const dcTime = 10 * time.Second
 
-// datacenters reads the list now, or when it is time to look again.
-func (s *Source) datacenters(ctx context.Context, q watch.Query, after uint64, hold time.Duration) (watch.Answer, error) {
-	if after > 0 {
-		select {
-		case <-ctx.Done():
-			return watch.Answer{}, ctx.Err()
-		case <-time.After(min(hold, s.poll)):
-		}
-	}
+// datacenters reads the list, of all or of those that answer.
+func (s *Source) datacenters(ctx context.Context, q watch.Query) (any, error) {
 	list, err := s.listDatacenters(ctx)
-	if err != nil {
-		return watch.Answer{}, s.explain(ctx, err)
+	if err == nil && q.Param("ignore-failing") != "" {
+		list, err = s.working(ctx, list)
 	}
-	if q.Param("ignore-failing") != "" {
-		if list, err = s.working(ctx, list); err != nil {
-			return watch.Answer{}, s.explain(ctx, err)
-		}
-	}
-	return watch.Answer{Value: list, Version: after + 1}, nil
+	return list, err
 }
 
 func (s *Source) listDatacenters(ctx context.Context) ([]string, error) {

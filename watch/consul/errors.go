@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"regexp"
 	"strings"
@@ -19,6 +20,22 @@ import (
 
 // errSilent is the error of a request that took longer than it may.
 var errSilent = errors.New("no answer in time")
+
+// notEverywhere are the kinds of query that not every Consul knows, with who does.
+var notEverywhere = map[string]string{
+	watch.KindPartitions: "partitions are part of Consul Enterprise",
+	watch.KindImported:   "a later version of Consul lists imported services",
+}
+
+// failure is explain for the error of a query.
+func (s *Source) failure(ctx context.Context, q watch.Query, err error) error {
+	var status api.StatusError
+	who := notEverywhere[q.Kind]
+	if who != "" && errors.As(err, &status) && status.Code == http.StatusNotFound {
+		return fmt.Errorf("this Consul does not know the query (HTTP status 404): %s", who)
+	}
+	return s.explain(ctx, err)
+}
 
 // explain turns an error of the HTTP client into one line that stays the same
 // while its cause does: without the local port of the connection, and without the

@@ -131,7 +131,7 @@ func TestUnreachable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			src := newSource(t, consul.Config{Address: tc.addr, Token: secret})
-			for _, q := range []watch.Query{key("a"), service("web"), datacenters, workingDCs, node("")} {
+			for _, q := range []watch.Query{key("a"), service("web"), datacenters, workingDCs, node(""), partitions, leaf("web")} {
 				fails(t, src, q, tc.want, true)
 			}
 		})

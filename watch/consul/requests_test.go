@@ -39,6 +39,16 @@ func TestRequests(t *testing.T) {
 		{prefix("a/"), "/v1/kv/a/", "index=7&recurse=&stale=&wait=60000ms", "[]"},
 		{prefix("a@dc2"), "/v1/kv/a", "dc=dc2&index=7&recurse=&stale=&wait=60000ms", "[]"},
 		{prefix("/"), "/v1/kv/", "index=7&recurse=&stale=&wait=60000ms", "[]"},
+		{connect("web"), "/v1/health/connect/web", "index=7&passing=1&stale=&wait=60000ms", "[]"},
+		{connect("v1.web?ns=n&peer=q@dc2~n1|any"), "/v1/health/connect/web", "dc=dc2&index=7&near=n1&ns=n&peer=q&stale=&tag=v1&wait=60000ms", "[]"},
+		{roots, "/v1/agent/connect/ca/roots", "index=7&stale=&wait=60000ms", "{}"},
+		{leaf("web"), "/v1/agent/connect/ca/leaf/web", "index=7&stale=&wait=60000ms", "{}"},
+		{leaf("a b?c"), "/v1/agent/connect/ca/leaf/a%20b%3Fc", "index=7&stale=&wait=60000ms", "{}"},
+		{peerings(""), "/v1/peerings", "index=7&stale=&wait=60000ms", "[]"},
+		{peerings("?partition=p&ns=n"), "/v1/peerings", "index=7&partition=p&stale=&wait=60000ms", "[]"},
+		{exported(""), "/v1/exported-services", "index=7&stale=&wait=60000ms", "[]"},
+		{exported("a&b"), "/v1/exported-services", "index=7&partition=a%26b&stale=&wait=60000ms", "[]"},
+		{imported("p"), "/v1/imported-services", "index=7&partition=p&stale=&wait=60000ms", "[]"},
 	} {
 		t.Run(tc.query.String(), func(t *testing.T) {
 			t.Parallel()

@@ -15,6 +15,7 @@ package consul
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -26,12 +27,13 @@ import (
 
 // Source is a watch.Source backed by a Consul agent.
 type Source struct {
-	client   *api.Client
-	addr     string
-	maxStale time.Duration
-	silence  time.Duration
-	poll     time.Duration
-	hide     *strings.Replacer // of secrets, in what others send
+	client    *api.Client
+	transport *http.Transport // of client
+	addr      string
+	maxStale  time.Duration
+	silence   time.Duration
+	poll      time.Duration
+	hide      *strings.Replacer // of secrets, in what others send
 }
 
 // silence is how much longer than it was asked to hold an agent may take. Consul
@@ -43,10 +45,14 @@ const silence = 30 * time.Second
 // Addr is the address that is asked, for messages.
 func (s *Source) Addr() string { return s.addr }
 
+// Close closes the connections that no Fetch uses, so that another source can have
+// them.
+func (s *Source) Close() { s.transport.CloseIdleConnections() }
+
 // Fetch implements watch.Source.
 func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold time.Duration) (watch.Answer, error) {
-	if q.Kind == watch.KindDatacenters {
-		return s.datacenters(ctx, q, after, hold)
+	if read, ok := polled[q.Kind]; ok {
+		return s.look(ctx, read, q, after, hold)
 	}
 	read, ok := readers[q.Kind]
 	if !ok {
@@ -58,7 +64,7 @@ func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold ti
 		value, meta, err = s.read(ctx, read, q, 0, 0, false)
 	}
 	if err != nil {
-		return watch.Answer{}, s.explain(ctx, err)
+		return watch.Answer{}, s.failure(ctx, q, err)
 	}
 	return watch.Answer{Value: value, Version: meta.LastIndex}, nil
 }
@@ -99,6 +105,12 @@ var readers = map[string]reader{
 	watch.KindKey:      readKey,
 	watch.KindLookup:   readLookup,
 	watch.KindPrefix:   readPrefix,
+	watch.KindConnect:  readConnect,
+	watch.KindRoots:    readRoots,
+	watch.KindLeaf:     readLeaf,
+	watch.KindPeerings: readPeerings,
+	watch.KindExported: readExported,
+	watch.KindImported: readImported,
 }
 
 func readServices(c *api.Client, _ watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {
@@ -119,16 +131,21 @@ func readService(c *api.Client, q watch.Query, opts *api.QueryOptions) (any, *ap
 	if err != nil {
 		return nil, nil, err
 	}
+	return instances(entries, q), meta, nil
+}
+
+// instances gives those of the entries that the query asks for.
+func instances(entries []*api.ServiceEntry, q watch.Query) []*watch.ServiceInstance {
 	list := make([]*watch.ServiceInstance, 0, len(entries))
 	for _, e := range entries {
 		if i := instance(e); q.Accepts(i.Status) {
 			list = append(list, i)
 		}
 	}
-	if opts.Near == "" {
+	if q.Param("near") == "" {
 		watch.SortInstances(list)
 	}
-	return list, meta, nil
+	return list
 }
 
 func instance(e *api.ServiceEntry) *watch.ServiceInstance {

@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/ctmpl/ctmpl/internal/conf"
@@ -32,8 +33,21 @@ type Config struct {
 	Delimiters         Delimiters    `conf:"default_delimiters"`
 	TemplateErrorFatal bool          `conf:"template_error_fatal"`
 	Once               bool          `conf:"once"`
+	OnceTimeout        time.Duration `conf:"once_timeout"` // 0: wait for as long as it takes
+	ParseOnly          bool          `conf:"parse_only"`
+	Exec               Exec          `conf:"exec"`
+	KillSignal         Signal        `conf:"kill_signal"`
+	ReloadSignal       Signal        `conf:"reload_signal"`
+	PidFile            string        `conf:"pid_file"`
+	LogFile            LogFile       `conf:"log_file"`
+	LogFormat          LogFormat     `conf:"log_format"`
+	Syslog             Syslog        `conf:"syslog"`
+	Limits             Limits        `conf:"limits"`
 	// Catalog is a file or directory that takes the place of Consul.
 	Catalog string `conf:"catalog"`
+
+	// ErrOnFailedLookup is read, and has no effect, as in consul-template's program.
+	ErrOnFailedLookup bool `conf:"err_on_failed_lookup"`
 }
 
 // Consul says how to reach the agent. What is empty comes from the environment.
@@ -108,6 +122,10 @@ func Defaults() *Config {
 		BlockQueryWait: time.Minute,
 		Consul:         Consul{Retry: Retry{Enabled: true, Backoff: 250 * time.Millisecond, MaxBackoff: time.Minute}},
 		LogLevel:       LogLevel{Name: "INFO"},
+		LogFormat:      LogText,
+		LogFile:        LogFile{RotateDuration: 24 * time.Hour},
+		KillSignal:     Signal(syscall.SIGINT),
+		ReloadSignal:   Signal(syscall.SIGHUP),
 	}
 	for _, name := range []string{"CT_LOG", "CONSUL_TEMPLATE_LOG", "CONSUL_TEMPLATE_LOG_LEVEL"} {
 		if level := strings.TrimSpace(os.Getenv(name)); level != "" {
@@ -175,4 +193,18 @@ func (c *Config) check() error {
 		errs = append(errs, errors.New("consul.ssl has a key but no cert: give both, or a cert that holds its key"))
 	}
 	return errors.Join(errs...)
+}
+
+// UnmarshalConf reads the block, or the address alone as old configurations have it.
+func (c *Consul) UnmarshalConf(v conf.Value) error {
+	if !v.IsObject() && !v.IsList() {
+		address, err := v.String()
+		if err != nil {
+			return v.Pos.Errorf("consul: want a block, or the address: %w", err)
+		}
+		c.Address = address
+		return nil
+	}
+	type plain Consul // without this method
+	return (&conf.Decoder{}).Decode(v, (*plain)(c), "consul")
 }

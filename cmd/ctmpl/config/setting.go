@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/ctmpl/ctmpl/internal/conf"
@@ -18,7 +17,12 @@ type Setting struct {
 }
 
 func (s Setting) apply(d *conf.Decoder, c *Config) error {
-	if s.Path == "template" {
+	if list := c.list(s.Path); list != nil {
+		*list = append(*list, s.Value) // which may hold commas
+		return nil
+	}
+	switch s.Path {
+	case "template":
 		t, err := ParseTemplate(s.Value)
 		if err != nil {
 			return fmt.Errorf("-%s: %w", s.Flag, err)
@@ -26,8 +30,28 @@ func (s Setting) apply(d *conf.Decoder, c *Config) error {
 		t.Pos.File = "-" + s.Flag
 		c.Templates = append(c.Templates, t)
 		return nil
+	case "exec.command":
+		on := true // whatever a file says
+		c.Exec.Enabled = &on
+	case "template_error_fatal":
+		for i := range c.Templates {
+			c.Templates[i].ErrorFatal = nil // the flag counts for all of them
+		}
 	}
 	return d.Decode(conf.At(conf.Pos{File: "-" + s.Flag}, s.Path, s.Value), c, "")
+}
+
+// list gives the list that a flag adds to, one value each time.
+func (c *Config) list(path string) *Strings {
+	switch path {
+	case "exec.env.custom":
+		return &c.Exec.Env.Custom
+	case "exec.env.allowlist":
+		return &c.Exec.Env.Allowlist
+	case "exec.env.denylist":
+		return &c.Exec.Env.Denylist
+	}
+	return nil
 }
 
 // Check tells whether the value of a flag can be read, without applying it.
@@ -65,20 +89,3 @@ func cutPath(s string) (path, rest string) {
 }
 
 func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' }
-
-// later are the parts of consul-template's configuration that are to come.
-var later = []string{
-	"deduplicate", "err_on_failed_lookup", "exec", "kill_signal", "log_file", "nomad", "parse_only", "pid_file",
-	"reload_signal", "syslog", "vault",
-}
-
-// errNotYet says that consul-template has something which ctmpl does not have yet.
-var errNotYet = errors.New("is not supported yet")
-
-// notYet refuses what is to come with a line that says so.
-func notYet(path, name string, _ conf.Value) error {
-	if path == "" && slices.Contains(later, name) || path == "template.exec" && slices.Contains([]string{"env", "kill_signal", "kill_timeout", "reload_signal", "splay"}, name) {
-		return errNotYet
-	}
-	return conf.ErrUnknown
-}

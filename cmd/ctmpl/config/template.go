@@ -35,14 +35,7 @@ type Template struct {
 	ErrorOnMissingKey bool          `conf:"error_on_missing_key"`
 	ErrorFatal        *bool         `conf:"error_fatal"` // nil: that of all templates
 	SandboxPath       string        `conf:"sandbox_path"`
-	FunctionDenylist  []string      `conf:"function_denylist,function_blacklist"`
-}
-
-// Exec is the older way to give a template's command.
-type Exec struct {
-	Enabled *bool         `conf:"enabled"`
-	Command Command       `conf:"command"`
-	Timeout time.Duration `conf:"timeout"`
+	FunctionDenylist  Strings       `conf:"function_denylist,function_blacklist"`
 }
 
 func (t *Template) check() error {
@@ -99,13 +92,10 @@ func id(name string, lookup func() (string, error)) (int, error) {
 
 // Run gives the command of the template and how long it may take, 0 for the default.
 func (t *Template) Run() (args []string, timeout time.Duration) {
-	if t.Exec.Enabled != nil && !*t.Exec.Enabled {
-		return t.Command, t.CommandTimeout
+	if args = t.Command; t.Exec.On() {
+		args = t.Exec.Command
 	}
-	if len(t.Command) == 0 {
-		return t.Exec.Command, cmp.Or(t.CommandTimeout, t.Exec.Timeout)
-	}
-	return t.Command, cmp.Or(t.CommandTimeout, t.Exec.Timeout)
+	return args, cmp.Or(t.Exec.Timeout, t.CommandTimeout)
 }
 
 // Mode is the permission of a file as chmod has it, 0 for none.

@@ -1,0 +1,349 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
+	"github.com/ctmpl/ctmpl/render"
+	"github.com/ctmpl/ctmpl/render/child"
+	"github.com/ctmpl/ctmpl/watch"
+	"github.com/ctmpl/ctmpl/watch/consul"
+	"github.com/ctmpl/ctmpl/watch/files"
+)
+
+// daemon is everything that runs. Store, engine and watcher last as long as the
+// program; the feed is replaced when the configuration asks for another source.
+type daemon struct {
+	flags   *flags
+	stdout  io.Writer
+	logs    *logs
+	log     *slog.Logger
+	store   *watch.Store
+	watcher *files.Watcher
+	engine  *render.Engine
+	child   *supervisor // nil without a program to supervise
+
+	ctx context.Context // of run, for what the watcher calls
+	// What happened that follow has to deal with; capacity 1 each.
+	reload, configChanged, credentialsChanged chan struct{}
+
+	mu   sync.Mutex
+	want watch.Set // the newest set of queries for the source
+	feed *feed
+
+	cfg *config.Config // belongs to newDaemon, then to follow
+}
+
+func newDaemon(cfg *config.Config, flags *flags, stdout, stderr io.Writer) (*daemon, error) {
+	specs, err := specs(cfg, flags)
+	if err != nil {
+		return nil, err
+	}
+	logs, err := openLogs(cfg, stderr)
+	if err != nil {
+		return nil, &configError{err}
+	}
+	d := &daemon{
+		cfg: cfg, flags: flags, stdout: stdout, logs: logs, log: logs.logger(), store: watch.NewStore(),
+		reload: make(chan struct{}, 1), configChanged: make(chan struct{}, 1), credentialsChanged: make(chan struct{}, 1),
+	}
+	for _, text := range conflicts(cfg, flags) {
+		d.log.Warn(text)
+	}
+	if err := d.make(specs); err != nil {
+		logs.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// make makes the parts. Files are watched before they are read, so that no change
+// is missed.
+func (d *daemon) make(specs []render.Spec) (err error) {
+	d.watcher = files.New(d.log)
+	d.watchTemplates(d.cfg)
+	d.watchSource(d.cfg)
+	if d.feed, err = d.newFeed(d.cfg); err != nil {
+		return err
+	}
+	contents := files.NewContents(d.watcher, d.store)
+	options := render.Options{
+		Store: d.store, Log: d.log, Once: d.cfg.Once, Timeout: d.cfg.OnceTimeout, Diff: d.flags.diff, Complete: d.complete,
+		Want: func(set watch.Set) {
+			ours, theirs := split(set)
+			contents.Want(ours)
+			d.ask(theirs)
+		},
+	}
+	if d.flags.dry {
+		options.Show, options.Colour = d.stdout, isTerminal(d.stdout)
+	} else if d.cfg.Exec.On() {
+		d.child = newSupervisor(d.cfg, d.log)
+		options.Changed = d.child.reload
+	}
+	d.engine, err = render.New(specs, options)
+	return err
+}
+
+// split parts the queries on files from those for the source.
+func split(set watch.Set) (file, other watch.Set) {
+	file, other = watch.Set{}, watch.Set{}
+	for q := range set {
+		if q.Kind == watch.KindFile {
+			file.Add(q)
+		} else {
+			other.Add(q)
+		}
+	}
+	return file, other
+}
+
+// ask passes the wanted queries on to the feed, and to those that come after it.
+func (d *daemon) ask(set watch.Set) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.want = set
+	d.feed.scheduler.Want(set)
+}
+
+// run runs until a signal ends it or, with once, until all is done. The error is
+// errInterrupted in the first case, and a *childExit when the supervised program has
+// ended.
+func (d *daemon) run(ctx context.Context, arrived chan os.Signal) error {
+	defer d.logs.close()
+	pid, err := writePidFile(d.cfg.PidFile)
+	if err != nil {
+		return err
+	}
+	defer pid.remove(d.log)
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	d.heed(ctx, arrived, stop)
+	if !d.cfg.Once {
+		d.log.Info("started", "version", version, "templates", len(d.cfg.Templates), "source", d.feed.name)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	d.ctx = ctx
+	d.checkConfig()
+	rendered := make(chan struct{})
+	g.Go(func() error { d.watcher.Run(ctx); return nil })
+	g.Go(func() error { child.Reap(ctx, d.log); return nil })
+	g.Go(func() error { return d.follow(ctx) })
+	g.Go(func() error {
+		defer close(rendered)
+		return d.render(ctx)
+	})
+	if d.child != nil {
+		g.Go(func() error { return d.child.run(ctx, rendered) })
+	}
+	err = g.Wait()
+	d.tell(systemd.SdNotifyStopping)
+	if errors.Is(err, errDone) {
+		err = nil
+	}
+	if err == nil && context.Cause(ctx) == errInterrupted {
+		err = errInterrupted
+	}
+	return err
+}
+
+// errDone ends the daemon when all is done.
+var errDone = errors.New("all is done")
+
+// render runs the engine. That it has ended is the end of the daemon, unless there
+// is a program to wait for.
+func (d *daemon) render(ctx context.Context) error {
+	err := d.engine.Run(ctx)
+	if err == nil && d.child == nil {
+		err = errDone
+	}
+	return err
+}
+
+// complete starts the program to supervise, and tells systemd that all is rendered.
+func (d *daemon) complete() {
+	if d.child != nil {
+		d.child.start()
+	}
+	d.tell(systemd.SdNotifyReady)
+}
+
+// tell tells systemd of a change of state, where it has started ctmpl.
+func (d *daemon) tell(state string) {
+	if _, err := systemd.SdNotify(false, state); err != nil {
+		d.log.Warn("cannot notify systemd", "error", err)
+	}
+}
+
+// follow runs the feed and takes over changes of configuration, templates and
+// credentials, until ctx ends or the feed gives up.
+func (d *daemon) follow(ctx context.Context) error {
+	d.feed.start(ctx)
+	defer func() { d.feed.stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.feed.done:
+			return d.feed.err
+		case <-d.reload:
+			d.logs.reopen()
+			d.log.Info("reading configuration and templates again", "reason", "asked by a signal")
+			d.reconfigure(ctx)
+		case <-d.configChanged:
+			d.log.Info("reading configuration and templates again", "reason", "the configuration changed")
+			d.reconfigure(ctx)
+		case <-d.credentialsChanged:
+			d.log.Info("connecting anew", "reason", "a token or certificate changed")
+			if err := d.swap(ctx, d.cfg); err != nil {
+				d.log.Error("token or certificate not used: the last good one stays", "error", oneLine(err))
+			}
+		}
+	}
+}
+
+// reconfigure applies the difference between the configuration that runs and what
+// its files say now. An error changes nothing.
+func (d *daemon) reconfigure(ctx context.Context) {
+	cfg, err := d.flags.load()
+	var list []render.Spec
+	if err == nil {
+		list, err = specs(cfg, d.flags)
+	}
+	if err == nil && !sameFeed(d.cfg, cfg) {
+		d.watchSource(cfg)
+		if err = d.swap(ctx, cfg); err != nil {
+			d.watchSource(d.cfg)
+		}
+	}
+	if err != nil {
+		d.log.Error("configuration not used: the last good one stays", "error", oneLine(err))
+		return
+	}
+	d.needRestart(cfg)
+	d.cfg = cfg
+	d.logs.level.Set(cfg.LogLevel.Level)
+	d.watchTemplates(cfg)
+	d.engine.Configure(ctx, list)
+}
+
+// swap puts the source of a configuration in place of the one that is asked now.
+// What was read stays good where it comes from the same place. A source that
+// cannot be made changes nothing.
+func (d *daemon) swap(ctx context.Context, cfg *config.Config) error {
+	next, err := d.newFeed(cfg)
+	if err != nil {
+		return err
+	}
+	d.feed.stop()
+	d.mu.Lock()
+	if !sameData(d.cfg, cfg) {
+		for q := range d.want {
+			d.store.Drop(q)
+		}
+	}
+	d.feed = next
+	next.scheduler.Want(d.want)
+	d.mu.Unlock()
+	next.start(ctx)
+	return nil
+}
+
+// needRestart says which changes of the configuration have to wait.
+func (d *daemon) needRestart(cfg *config.Config) {
+	for _, part := range []struct {
+		key      string
+		now, new any
+	}{
+		{"once", d.cfg.Once, cfg.Once},
+		{"exec", d.cfg.Exec, cfg.Exec},
+		{"kill_signal", d.cfg.KillSignal, cfg.KillSignal},
+		{"reload_signal", d.cfg.ReloadSignal, cfg.ReloadSignal},
+		{"pid_file", d.cfg.PidFile, cfg.PidFile},
+		{"log_file", d.cfg.LogFile, cfg.LogFile},
+		{"log_format", d.cfg.LogFormat, cfg.LogFormat},
+		{"syslog", d.cfg.Syslog, cfg.Syslog},
+	} {
+		if !reflect.DeepEqual(part.now, part.new) {
+			d.log.Warn("a change of the configuration takes effect at the next start only", "key", part.key)
+		}
+	}
+}
+
+// watchTemplates follows the templates and the configuration.
+func (d *daemon) watchTemplates(cfg *config.Config) {
+	var sources []string
+	for _, t := range cfg.Templates {
+		if t.Source != "" {
+			sources = append(sources, t.Source)
+		}
+	}
+	d.watcher.Watch("templates", sources, func(path string) { d.engine.Reread(d.ctx, path) })
+	d.watcher.Watch("config", d.flags.configs, func(string) { notify(d.configChanged) })
+}
+
+// watchSource follows the files that the source of a configuration is made from.
+func (d *daemon) watchSource(cfg *config.Config) {
+	var catalogs, credentials []string
+	if cfg.Catalog != "" {
+		catalogs = []string{cfg.Catalog}
+	} else {
+		credentials = consul.Files(clientConfig(cfg))
+	}
+	d.watcher.Watch("catalog", catalogs, d.loadCatalog)
+	d.watcher.Watch("credentials", credentials, func(string) { notify(d.credentialsChanged) })
+}
+
+// loadCatalog takes over a catalog file that has changed.
+func (d *daemon) loadCatalog(path string) {
+	d.mu.Lock()
+	src := d.feed.catalog
+	d.mu.Unlock()
+	if src == nil {
+		return // the source has just been replaced
+	}
+	if err := src.Load(); err != nil {
+		d.log.Error("catalog not used: the last good one stays", "error", oneLine(err))
+		return
+	}
+	d.log.Info("catalog changed", "catalog", path)
+}
+
+// checkConfig looks whether the configuration changed between being read and being
+// watched.
+func (d *daemon) checkConfig() {
+	if slices.ContainsFunc(d.flags.configs, isStream) {
+		return // it can be read only once
+	}
+	if now, err := d.flags.load(); err != nil || !reflect.DeepEqual(now, d.cfg) {
+		notify(d.configChanged)
+	}
+}
+
+// notify wakes the reader of a channel of capacity 1.
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// isStream tells whether a path is neither a file nor a directory: a pipe.
+func isStream(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+// oneLine puts several errors into one line, for the log.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }

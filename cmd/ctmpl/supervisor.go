@@ -1,0 +1,94 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
+	"github.com/ctmpl/ctmpl/render/child"
+)
+
+// supervisor runs the program of exec mode: from the first complete state on, until
+// it ends or ctmpl does.
+type supervisor struct {
+	spec    child.Spec
+	log     *slog.Logger
+	begin   chan struct{} // capacity 1: the program is to start
+	changed chan struct{} // capacity 1: it is to be reloaded
+	signals chan syscall.Signal
+	running atomic.Bool
+}
+
+// childExit says that the program has ended, with its exit code.
+type childExit struct{ code int }
+
+func (e *childExit) Error() string { return fmt.Sprintf("the program has ended with code %d", e.code) }
+
+func newSupervisor(cfg *config.Config, log *slog.Logger) *supervisor {
+	return &supervisor{
+		spec: childSpec(cfg), log: log,
+		begin: make(chan struct{}, 1), changed: make(chan struct{}, 1), signals: make(chan syscall.Signal, 16),
+	}
+}
+
+func (s *supervisor) start() { notify(s.begin) }
+
+func (s *supervisor) reload() { notify(s.changed) }
+
+// pass passes a signal on to the program, and tells whether there is one.
+func (s *supervisor) pass(sig syscall.Signal) bool {
+	if s == nil || !s.running.Load() {
+		return false
+	}
+	select {
+	case s.signals <- sig:
+	default: // it does not take any more
+	}
+	return true
+}
+
+// run waits for the first complete state and supervises the program from then on.
+// The error is a *childExit when it has ended by itself. When ctx ends, it is
+// ended once rendered is closed, since until then its files may still change.
+func (s *supervisor) run(ctx context.Context, rendered <-chan struct{}) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.begin:
+	}
+	program, err := child.Start(context.WithoutCancel(ctx), s.spec, s.log)
+	if err != nil {
+		return err
+	}
+	s.running.Store(true)
+	defer program.Stop()
+	defer s.running.Store(false)
+	var late <-chan time.Time // for the program to have ended after a SIGTERM
+	for {
+		select {
+		case <-ctx.Done():
+			<-rendered
+			return nil
+		case code := <-program.Exited():
+			if code == child.NoCode {
+				code = exitRuntime
+			}
+			return &childExit{code}
+		case <-s.changed:
+			program.Reload()
+		case sig := <-s.signals:
+			program.Signal(sig)
+			if sig == syscall.SIGTERM && late == nil {
+				late = time.After(cmp.Or(s.spec.KillTimeout, child.DefaultKillTimeout))
+			}
+		case <-late:
+			s.log.Warn("the program has not ended after SIGTERM: killing it")
+			program.Signal(syscall.SIGKILL)
+		}
+	}
+}

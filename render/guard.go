@@ -1,0 +1,114 @@
+package render
+
+import (
+	"fmt"
+	"text/template"
+	"text/template/parse"
+)
+
+// maxDepth is how deep templates may be executed within templates. text/template
+// itself stops at 100,000, but not one that executes others by a function, and an
+// overflow of the stack ends the process.
+const maxDepth = 10000
+
+// mark puts empty texts into the templates of a file: at the beginning and end of
+// each, and at the beginning of the body of each range. Since text/template also
+// writes an empty text, the guard sees whatever goes on without end go by there,
+// even where nothing is printed.
+func mark(parsed *template.Template) marks {
+	m := marks{}
+	done := map[*parse.Tree]bool{}
+	for _, tmpl := range append(parsed.Templates(), parsed) {
+		if tmpl.Tree == nil || tmpl.Root == nil || done[tmpl.Tree] {
+			continue
+		}
+		done[tmpl.Tree] = true
+		m.ranges(tmpl.Root)
+		at := tmpl.Root.Position()
+		nodes := append([]parse.Node{m.add(at, 1)}, tmpl.Root.Nodes...)
+		tmpl.Root.Nodes = append(nodes, m.add(at, -1))
+	}
+	return m
+}
+
+// marks are the empty texts, by where they would have their first byte.
+type marks map[*byte]passage
+
+// passage is what it means that a mark is written.
+type passage struct {
+	at    parse.Pos
+	depth int // change of it
+}
+
+func (m marks) add(at parse.Pos, depth int) *parse.TextNode {
+	backing := make([]byte, 1)
+	m[&backing[0]] = passage{at: at, depth: depth}
+	return &parse.TextNode{NodeType: parse.NodeText, Pos: at, Text: backing[:0]}
+}
+
+// ranges marks the loops in a list.
+func (m marks) ranges(list *parse.ListNode) {
+	if list == nil {
+		return
+	}
+	for _, node := range list.Nodes {
+		switch node := node.(type) {
+		case *parse.IfNode:
+			m.branches(&node.BranchNode)
+		case *parse.WithNode:
+			m.branches(&node.BranchNode)
+		case *parse.RangeNode:
+			m.branches(&node.BranchNode)
+			node.List.Nodes = append([]parse.Node{m.add(node.Pos, 0)}, node.List.Nodes...)
+		}
+	}
+}
+
+func (m marks) branches(node *parse.BranchNode) {
+	m.ranges(node.List)
+	m.ranges(node.ElseList)
+}
+
+// limitError is an execution that went too far.
+type limitError struct {
+	at   parse.Pos
+	text string
+}
+
+func (e *limitError) Error() string { return e.text }
+
+// guard takes the output of a template, and ends its execution when there is too
+// much, when templates are too deep within templates, or when it is to stop.
+type guard struct {
+	x      *execution
+	output []byte
+}
+
+// Write implements io.Writer.
+func (g *guard) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, g.x.pass(p)
+	}
+	if limit := g.x.t.limit; int64(len(g.output)+len(p)) > limit {
+		return 0, &limitError{g.x.at, fmt.Sprintf("the output has more than %s", size(limit))}
+	}
+	g.output = append(g.output, p...)
+	return len(p), nil
+}
+
+// pass looks at an empty text, which may be a mark.
+func (x *execution) pass(p []byte) error {
+	if cap(p) == 0 {
+		return nil
+	}
+	passed, ok := x.t.marks[&p[:1][0]]
+	if !ok {
+		return nil
+	}
+	x.at = passed.at
+	x.depth += passed.depth
+	if x.depth > maxDepth {
+		return &limitError{x.at, fmt.Sprintf("templates are executed more than %d deep within templates: does one execute itself?", maxDepth)}
+	}
+	return x.ctx.Err()
+}

@@ -1,0 +1,82 @@
+package render
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"text/template/parse"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// Place is a place in a template.
+type Place struct {
+	File         string
+	Line, Column int // from 1
+}
+
+// String gives file:line:column.
+func (p Place) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
+
+// placeOf gives the place of an offset in the text.
+func (t *Template) placeOf(offset parse.Pos) Place {
+	before := t.text[:min(int(offset), len(t.text))]
+	start := strings.LastIndexByte(before, '\n') + 1
+	return Place{File: t.name, Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[start:]) + 1}
+}
+
+// Each query takes an execution, so Locate looks for a few of them, and not for long.
+const (
+	locateMost = 10
+	locateFor  = time.Second
+)
+
+// errSought ends an execution at the function that asks the query which is sought.
+var errSought = errors.New("this is the place")
+
+// Locate tells where in the template queries are asked, with the answers in store.
+// It finds the first place of each, for up to ten queries; those that are not asked
+// are left out. It executes the template without an effect on anything outside;
+// a plugin is not run, and its result taken to be empty.
+func (t *Template) Locate(store *watch.Store, queries []watch.Query) map[watch.Query]Place {
+	ctx, cancel := context.WithTimeout(context.Background(), locateFor)
+	defer cancel()
+	places := map[watch.Query]Place{}
+	for _, q := range queries[:min(len(queries), locateMost)] {
+		if place, ok := t.locate(ctx, store, q); ok {
+			places[q] = place
+		}
+	}
+	return places
+}
+
+func (t *Template) locate(ctx context.Context, store *watch.Store, q watch.Query) (Place, bool) {
+	x := t.begin(ctx, newReads(store))
+	defer t.end()
+	t.bound.Trial = true
+	t.bound.Reader = seeker{x.reads, q}
+	_, err := x.run(t.parsed, nil)
+	if !errors.Is(err, errSought) {
+		return Place{}, false
+	}
+	found := t.explain(err, Syntax{})
+	return Place{File: t.name, Line: found.Line, Column: found.Column}, found.Line > 0
+}
+
+// seeker is the funcs.Reader of an execution that seeks a query.
+type seeker struct {
+	*reads
+	sought watch.Query
+}
+
+// Read panics when it is asked the query: text/template makes an error of that,
+// which has the place of the function.
+func (s seeker) Read(q watch.Query) (any, bool) {
+	if q == s.sought {
+		panic(errSought)
+	}
+	return s.reads.Read(q)
+}
