@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
+	"github.com/ctmpl/ctmpl/internal/conf"
 	"github.com/ctmpl/ctmpl/render"
 )
 
@@ -99,15 +99,36 @@ func (m *Main) code(err error) int {
 	return exitOK
 }
 
-// fail prints an error, a line each when it holds several.
+// fail prints an error, a line each when it holds several. Below one of the
+// configuration stands the line that it is about.
 func (m *Main) fail(code int, err error) int {
-	for line := range strings.SplitSeq(err.Error(), "\n") {
-		fmt.Fprintln(m.Stderr, "ctmpl: "+line)
+	for _, err := range each(err) {
+		fmt.Fprintln(m.Stderr, "ctmpl: "+err.Error())
+		if excerpt := conf.Excerpt(err); excerpt != "" {
+			fmt.Fprintln(m.Stderr, excerpt)
+		}
 	}
 	if code == exitFlags {
 		fmt.Fprintln(m.Stderr, "ctmpl: see ctmpl -help")
 	}
 	return code
+}
+
+// each gives the errors that were joined into one.
+func each(err error) []error {
+	var bad *configError
+	if errors.As(err, &bad) {
+		err = bad.error
+	}
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	for _, err := range joined.Unwrap() {
+		all = append(all, each(err)...)
+	}
+	return all
 }
 
 // configError is an error that belongs to the configuration though it was found

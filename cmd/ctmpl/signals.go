@@ -17,7 +17,7 @@ func (d *daemon) heed(ctx context.Context, arrived chan os.Signal, stop context.
 	kill, reload := syscall.Signal(d.cfg.KillSignal), syscall.Signal(d.cfg.ReloadSignal)
 	signal.Notify(arrived, syscall.SIGINT, syscall.SIGTERM)
 	for _, s := range []syscall.Signal{kill, reload} {
-		if s != 0 {
+		if s > 0 {
 			signal.Notify(arrived, s)
 		}
 	}
@@ -45,7 +45,7 @@ func (d *daemon) signal(s, kill, reload syscall.Signal, stop context.CancelCause
 	case s == kill, s == syscall.SIGTERM, s == syscall.SIGINT:
 		d.log.Info("ending", "signal", unix.SignalName(s))
 		// A second signal ends the program at once.
-		signal.Reset(syscall.SIGINT, syscall.SIGTERM, kill)
+		signal.Reset(syscall.SIGINT, syscall.SIGTERM, s)
 		stop(errInterrupted)
 	}
 }

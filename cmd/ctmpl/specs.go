@@ -79,7 +79,8 @@ func spec(cfg *config.Config, t config.Template, env []string) (render.Spec, err
 }
 
 // consulEnv is what commands, and env in templates, are told of the agent: what was
-// configured beyond the environment.
+// configured beyond the environment. As with consul-template the two variables on
+// HTTPS are always there.
 func consulEnv(cfg *config.Config) []string {
 	var env []string
 	add := func(name, value string) {
@@ -94,11 +95,12 @@ func consulEnv(cfg *config.Config) []string {
 	if c.Auth.On() {
 		add("CONSUL_HTTP_AUTH", c.Auth.Username+":"+c.Auth.Password)
 	}
-	if c.SSL.Enabled != nil {
-		add("CONSUL_HTTP_SSL", strconv.FormatBool(*c.SSL.Enabled))
+	verify := c.SSL.Verify == nil || *c.SSL.Verify
+	if _, set := os.LookupEnv("CONSUL_HTTP_SSL"); c.SSL.On() || !set {
+		add("CONSUL_HTTP_SSL", strconv.FormatBool(c.SSL.On()))
 	}
-	if c.SSL.Verify != nil {
-		add("CONSUL_HTTP_SSL_VERIFY", strconv.FormatBool(*c.SSL.Verify))
+	if _, set := os.LookupEnv("CONSUL_HTTP_SSL_VERIFY"); c.SSL.Verify != nil || !set {
+		add("CONSUL_HTTP_SSL_VERIFY", strconv.FormatBool(verify))
 	}
 	return env
 }
@@ -131,6 +133,9 @@ var errNoTemplates = errors.New("there is no template: give one with -template s
 // clientConfig is how the Consul client is set up.
 func clientConfig(cfg *config.Config) consul.Config {
 	c := cfg.Consul
+	if on := c.SSL.On(); on {
+		c.SSL.Enabled = &on
+	}
 	out := consul.Config{
 		Address: c.Address, Namespace: c.Namespace, Token: c.Token, TokenFile: c.TokenFile,
 		TLS: consul.TLS{

@@ -41,9 +41,21 @@ func (p Pos) String() string {
 	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
-// Errorf makes an error at this place.
+// Error is an error at a place.
+type Error struct {
+	Pos Pos
+	err error
+}
+
+// Error gives file:line:column: what is wrong.
+func (e *Error) Error() string { return e.Pos.String() + ": " + e.err.Error() }
+
+// Unwrap gives the error without its place.
+func (e *Error) Unwrap() error { return e.err }
+
+// Errorf makes an *Error at this place.
 func (p Pos) Errorf(format string, args ...any) error {
-	return fmt.Errorf("%s: %w", p, fmt.Errorf(format, args...))
+	return &Error{Pos: p, err: fmt.Errorf(format, args...)}
 }
 
 // Value is one value of a file: a scalar, a list or an object. The zero value is

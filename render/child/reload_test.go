@@ -1,8 +1,10 @@
 package child
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -160,12 +162,26 @@ func TestChildThatCannotBeStartedAnew(t *testing.T) {
 func TestStopWhileItIsStartedAnew(t *testing.T) {
 	t.Parallel()
 	j := newJournal(t)
-	c := run(t, j.program("LAST=300ms"))
+	var log bytes.Buffer // read when all has ended
+	c, err := Start(t.Context(), j.program("LAST=300ms"), slog.New(slog.NewTextHandler(&log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
 	j.await("start")
 	c.Reload()
 	j.await("start", "SIGINT")
 	stop(t, c)
-	if got := strings.Join(j.words(), " "); got != "start SIGINT end" {
-		t.Errorf("got %s", got)
+	j.await("start", "SIGINT", "end")
+	if starts := strings.Count(log.String(), "started the child"); starts != 1 {
+		t.Errorf("%d starts:\n%s", starts, &log)
+	}
+}
+
+func TestReloadDoesNotMoveTheOneToCome(t *testing.T) {
+	t.Parallel()
+	c := &Child{spec: Spec{Splay: time.Hour}}
+	due := c.plan(nil)
+	if due == nil || c.plan(due) != due {
+		t.Error("a second reload moved the first one")
 	}
 }

@@ -34,7 +34,7 @@ type Config struct {
 	TemplateErrorFatal bool          `conf:"template_error_fatal"`
 	Once               bool          `conf:"once"`
 	OnceTimeout        time.Duration `conf:"once_timeout"` // 0: wait for as long as it takes
-	ParseOnly          bool          `conf:"parse_only"`
+	ParseOnly          bool          `conf:"parse_only,parseonly"`
 	Exec               Exec          `conf:"exec"`
 	KillSignal         Signal        `conf:"kill_signal"`
 	ReloadSignal       Signal        `conf:"reload_signal"`
@@ -87,7 +87,7 @@ type Retry struct {
 
 // SSL is what HTTPS needs.
 type SSL struct {
-	Enabled     *bool  `conf:"enabled"` // nil: as the address and the environment say
+	Enabled     *bool  `conf:"enabled"` // nil: see On
 	Verify      *bool  `conf:"verify"`
 	CACert      string `conf:"ca_cert"`
 	CACertBytes string `conf:"ca_cert_bytes"`
@@ -95,6 +95,14 @@ type SSL struct {
 	Cert        string `conf:"cert"`
 	Key         string `conf:"key"`
 	ServerName  string `conf:"server_name"`
+}
+
+// On tells whether to use HTTPS: when that, or anything that it needs, is said.
+func (s SSL) On() bool {
+	if s.Enabled != nil {
+		return *s.Enabled
+	}
+	return s.Verify != nil || s.CACert+s.CACertBytes+s.CAPath+s.Cert+s.Key+s.ServerName != ""
 }
 
 // Transport tunes the connections; zero takes the default.
@@ -133,12 +141,8 @@ func Defaults() *Config {
 			break
 		}
 	}
-	if os.Getenv("CONSUL_HTTP_TOKEN") == "" {
-		c.Consul.Token = os.Getenv("CONSUL_TOKEN")
-	}
-	if os.Getenv("CONSUL_HTTP_TOKEN_FILE") == "" {
-		c.Consul.TokenFile = os.Getenv("CONSUL_TOKEN_FILE")
-	}
+	// Those with HTTP in their names are read by the client, and count less.
+	c.Consul.Token, c.Consul.TokenFile = os.Getenv("CONSUL_TOKEN"), os.Getenv("CONSUL_TOKEN_FILE")
 	return c
 }
 

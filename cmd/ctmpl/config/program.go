@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/ctmpl/ctmpl/internal/conf"
+	"github.com/ctmpl/ctmpl/render/child"
 )
 
 // Exec is a command as the block exec gives it: the program that ctmpl supervises,
@@ -65,15 +66,18 @@ func (l *Strings) UnmarshalConf(v conf.Value) error {
 	return nil
 }
 
-// Signal is a signal of the system, 0 for none.
+// Signal is a signal of the system, 0 where nothing is said of it.
 type Signal syscall.Signal
 
+// NoSignal says that no signal is to be sent, or acted on.
+const NoSignal = Signal(child.NoSignal)
+
 // UnmarshalText reads a name such as SIGHUP, in any case; the empty string and
-// SIGNULL are none.
+// SIGNULL are NoSignal.
 func (s *Signal) UnmarshalText(text []byte) error {
 	name := strings.ToUpper(string(text))
 	if name == "" || name == "SIGNULL" {
-		*s = 0
+		*s = NoSignal
 		return nil
 	}
 	number := unix.SignalNum(name)

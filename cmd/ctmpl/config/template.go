@@ -42,7 +42,7 @@ func (t *Template) check() error {
 	switch {
 	case t.Source == "" && t.Contents == nil:
 		return errors.New("needs a source, or contents")
-	case t.Source != "" && t.Contents != nil:
+	case t.Source != "" && t.Contents != nil && *t.Contents != "":
 		return errors.New("has both source and contents: give one of them")
 	case t.User != "" && t.UID != nil:
 		return errors.New("has both user and uid: give one of them")
