@@ -8,8 +8,9 @@ import (
 
 // maxDepth is how deep templates may be executed within templates. text/template
 // itself stops at 100,000, but not one that executes others by a function, and an
-// overflow of the stack ends the process.
-const maxDepth = 10000
+// overflow of the stack ends the process. An error that has to leave many loops, one
+// within the other, also takes the square of their number: a second at 2,000.
+const maxDepth = 1000
 
 // mark puts empty texts into the templates of a file: at the beginning and end of
 // each, and at the beginning of the body of each range. Since text/template also

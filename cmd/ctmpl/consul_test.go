@@ -15,6 +15,9 @@ import (
 	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
+// wait is how long a test waits for something to happen.
+const wait = 30 * time.Second
+
 // follower is a ctmpl that renders one template from an agent.
 type follower struct {
 	t    *testing.T
@@ -27,12 +30,19 @@ type follower struct {
 // follow starts ctmpl with a template and more arguments.
 func follow(t *testing.T, addr, template string, args ...string) *follower {
 	t.Helper()
-	f := &follower{t: t, dir: t.TempDir(), done: make(chan error, 1)}
-	source := filepath.Join(f.dir, "in.tmpl")
+	dir := t.TempDir()
+	source := filepath.Join(dir, "in.tmpl")
 	if err := os.WriteFile(source, []byte(template), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	f.cmd = exec.Command(program(t), append([]string{"-consul-addr", addr, "-template", source + ":" + f.out()}, args...)...)
+	return runIn(t, dir, append([]string{"-consul-addr", addr, "-template", source + ":" + filepath.Join(dir, "out")}, args...)...)
+}
+
+// runIn starts ctmpl, which is to write the file out in dir.
+func runIn(t *testing.T, dir string, args ...string) *follower {
+	t.Helper()
+	f := &follower{t: t, dir: dir, done: make(chan error, 1)}
+	f.cmd = exec.Command(program(t), args...)
 	f.cmd.Env = append(os.Environ(), fastExit)
 	f.cmd.Stdout, f.cmd.Stderr = &f.log, &f.log
 	if err := f.cmd.Start(); err != nil {

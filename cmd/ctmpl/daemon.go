@@ -129,7 +129,9 @@ func (d *daemon) run(ctx context.Context, arrived chan os.Signal) error {
 	defer pid.remove(d.log)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	d.heed(ctx, arrived, stop)
+	heeding, deaf := context.WithCancel(context.Background())
+	defer deaf()
+	go d.heed(heeding, arrived, stop)
 	if !d.cfg.Once {
 		d.log.Info("started", "version", version, "templates", len(d.cfg.Templates), "source", d.feed.name)
 	}

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"regexp"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -30,6 +31,7 @@ import (
 //	lines N FILE RE      checks how many times it does
 //	save FILE FROM       puts a file in place in one step, as editors do
 //	mode FILE OCTAL      checks its permissions
+//	gone FILE            checks that the process whose number it holds is not there
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -44,7 +46,7 @@ func TestScripts(t *testing.T) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits": exits, "daemon": start, "signal": sendSignal, "ends": ends,
-			"eventually": eventually, "not": not, "lines": lines, "save": save, "mode": checkMode,
+			"eventually": eventually, "not": not, "lines": lines, "save": save, "mode": checkMode, "gone": gone,
 		},
 	})
 }
@@ -204,5 +206,13 @@ func checkMode(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[1] {
 		ts.Fatalf("%s has mode %s, want %s", args[0], got, args[1])
+	}
+}
+
+func gone(ts *testscript.TestScript, _ bool, args []string) {
+	pid, err := strconv.Atoi(strings.TrimSpace(contents(ts, args[0])))
+	ts.Check(err)
+	if err := syscall.Kill(pid, 0); err == nil {
+		ts.Fatalf("the process %d is still there", pid)
 	}
 }

@@ -24,28 +24,32 @@ func (d *daemon) heed(ctx context.Context, arrived chan os.Signal, stop context.
 	if d.child != nil {
 		signal.Notify(arrived, child.Signals()...)
 	}
-	go func() {
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case s := <-arrived:
-				d.signal(s.(syscall.Signal), kill, reload, stop)
+	stopping := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case s := <-arrived:
+			switch s := s.(syscall.Signal); {
+			case s == syscall.SIGPIPE: // of our own writing
+			case s == reload:
+				notify(d.reload)
+			case s != kill && !stopping && d.child.pass(s):
+			case s != kill && s != syscall.SIGTERM && s != syscall.SIGINT:
+			case stopping:
+				d.endNow(s)
+			default:
+				stopping = true
+				d.log.Info("ending", "signal", unix.SignalName(s))
+				stop(errInterrupted)
 			}
 		}
-	}()
+	}
 }
 
-func (d *daemon) signal(s, kill, reload syscall.Signal, stop context.CancelCauseFunc) {
-	switch {
-	case s == syscall.SIGPIPE: // of our own writing
-	case s == reload:
-		notify(d.reload)
-	case s != kill && d.child.pass(s):
-	case s == kill, s == syscall.SIGTERM, s == syscall.SIGINT:
-		d.log.Info("ending", "signal", unix.SignalName(s))
-		// A second signal ends the program at once.
-		signal.Reset(syscall.SIGINT, syscall.SIGTERM, s)
-		stop(errInterrupted)
-	}
+// endNow ends the process, whatever is under way, and what it supervises.
+func (d *daemon) endNow(s syscall.Signal) {
+	d.log.Warn("ending at once", "signal", unix.SignalName(s))
+	d.child.kill()
+	os.Exit(exitInterrupt)
 }

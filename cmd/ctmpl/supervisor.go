@@ -21,7 +21,7 @@ type supervisor struct {
 	begin   chan struct{} // capacity 1: the program is to start
 	changed chan struct{} // capacity 1: it is to be reloaded
 	signals chan syscall.Signal
-	running atomic.Bool
+	program atomic.Pointer[child.Child] // nil while it does not run
 }
 
 // childExit says that the program has ended, with its exit code.
@@ -42,7 +42,7 @@ func (s *supervisor) reload() { notify(s.changed) }
 
 // pass passes a signal on to the program, and tells whether there is one.
 func (s *supervisor) pass(sig syscall.Signal) bool {
-	if s == nil || !s.running.Load() {
+	if s == nil || s.program.Load() == nil {
 		return false
 	}
 	select {
@@ -50,6 +50,16 @@ func (s *supervisor) pass(sig syscall.Signal) bool {
 	default: // it does not take any more
 	}
 	return true
+}
+
+// kill ends the program at once.
+func (s *supervisor) kill() {
+	if s == nil {
+		return
+	}
+	if program := s.program.Load(); program != nil {
+		program.Kill()
+	}
 }
 
 // run waits for the first complete state and supervises the program from then on.
@@ -65,9 +75,9 @@ func (s *supervisor) run(ctx context.Context, rendered <-chan struct{}) error {
 	if err != nil {
 		return err
 	}
-	s.running.Store(true)
+	s.program.Store(program)
+	defer s.program.Store(nil)
 	defer program.Stop()
-	defer s.running.Store(false)
 	var late <-chan time.Time // for the program to have ended after a SIGTERM
 	for {
 		select {

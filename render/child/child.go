@@ -20,6 +20,7 @@ type Child struct {
 	spec    Spec
 	log     *slog.Logger
 	cancel  context.CancelFunc
+	hurry   context.CancelFunc // no process is waited for any more
 	reload  chan struct{} // capacity 1: something has changed
 	signals chan syscall.Signal
 	exited  chan int      // capacity 1
@@ -35,17 +36,19 @@ func Start(ctx context.Context, spec Spec, log *slog.Logger) (*Child, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	p, err := start(spec, log)
+	mercy, hurry := context.WithCancel(context.Background())
+	p, err := start(mercy, spec, log)
 	if err != nil {
+		hurry()
 		return nil, fmt.Errorf("cannot start the child %q: %w", spec, err)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	c := &Child{
-		spec: spec, log: log, cancel: cancel,
+		spec: spec, log: log, cancel: cancel, hurry: hurry,
 		reload: make(chan struct{}, 1), signals: make(chan syscall.Signal, signalsKept),
 		exited: make(chan int, 1), done: make(chan struct{}),
 	}
-	go c.run(ctx, p)
+	go c.run(ctx, mercy, p)
 	return c, nil
 }
 
@@ -84,12 +87,20 @@ func (c *Child) Stop() {
 	<-c.done
 }
 
-// run looks after one process after the other.
-func (c *Child) run(ctx context.Context, p *process) {
+// Kill is Stop without any patience.
+func (c *Child) Kill() {
+	c.hurry()
+	c.Stop()
+}
+
+// run looks after one process after the other. They have time to end while mercy
+// lasts.
+func (c *Child) run(ctx, mercy context.Context, p *process) {
 	defer close(c.done)
+	defer c.hurry()
 	defer c.cancel()
 	for c.attend(ctx, p) {
-		next, err := start(c.spec, c.log)
+		next, err := start(mercy, c.spec, c.log)
 		if err != nil {
 			c.log.Error("the child could not be started anew", "command", c.spec.String(), "error", err)
 			c.exited <- NoCode

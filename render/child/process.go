@@ -23,17 +23,18 @@ type process struct {
 	cmd   *exec.Cmd
 	spec  Spec
 	log   *slog.Logger
-	shell bool // signals are for the whole group
-	group bool // it leads a group of its own
+	shell bool            // signals are for the whole group
+	group bool            // it leads a group of its own
+	mercy context.Context // while it lasts, the process has time to end
 	ended chan struct{}
 }
 
-func start(spec Spec, log *slog.Logger) (*process, error) {
+func start(mercy context.Context, spec Spec, log *slog.Logger) (*process, error) {
 	cmd, shell, group := spec.command()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, spec: spec, log: log, shell: shell, group: group, ended: make(chan struct{})}
+	p := &process{mercy: mercy, cmd: cmd, spec: spec, log: log, shell: shell, group: group, ended: make(chan struct{})}
 	log.Info("started the child", "command", spec.String(), "pid", p.pid())
 	go p.wait()
 	return p, nil
@@ -109,7 +110,7 @@ func (p *process) clear() {
 
 // patience lasts from the kill signal to SIGKILL.
 func (p *process) patience() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), p.spec.KillTimeout)
+	return context.WithTimeout(p.mercy, p.spec.KillTimeout)
 }
 
 // clearWithin gives the rest of the group until the end of ctx to end. asked says

@@ -88,6 +88,10 @@ func (p plan) look(f File) (plan, error) {
 		if p.mode == 0 && !f.ExactMode {
 			p.mode = defaultMode
 		}
+		if f.Append { // no directory is made for it
+			_, err = p.disk.Stat(filepath.Dir(p.path))
+			return p, err
+		}
 		return p, nil
 	case err != nil:
 		return p, err
