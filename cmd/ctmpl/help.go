@@ -17,6 +17,8 @@ catalog or the KV store changes, and runs a command when the result does.
   ctmpl -template "nginx.conf.tmpl:/etc/nginx/nginx.conf:nginx -s reload"
   ctmpl -config /etc/ctmpl.d
   ctmpl -once -dry -catalog catalog.hcl -template nginx.conf.tmpl
+  ctmpl check -config /etc/ctmpl.d
+  ctmpl completion bash
 `)
 	for _, group := range options {
 		fmt.Fprintf(&b, "\n%s:\n", group.title)
@@ -29,9 +31,10 @@ Flags may be written with one dash or two. A flag wins over a configuration file
 and that over the environment. TIME is a duration such as 500ms, 5s or 1m30s.
 
 Exit codes: 0 all is well, 12 ended by a signal, 13 bad flags, 14 something could not
-be rendered or Consul was given up, 15 bad configuration.
+be rendered or Consul was given up, 15 bad configuration; with -exec those of the program.
 
 SIGHUP reads configuration and templates again; SIGINT and SIGTERM end the program.
+With -exec SIGTERM and all other signals are passed on.
 `)
 	return b.String()
 }
