@@ -146,15 +146,12 @@ func Defaults() *Config {
 	return c
 }
 
-// Load reads what the environment and the files at the paths, or in them, say, and
-// then applies the settings of the command line.
+// Load reads what the files at the paths, or in them, say, then CT_LOCAL_CONFIG, which
+// counts as part of the command line, and then applies the settings of that.
 func Load(paths []string, settings []Setting) (*Config, error) {
 	c := Defaults()
 	decoder := &conf.Decoder{Explain: notYet}
 	var errs []error
-	if text := os.Getenv("CT_LOCAL_CONFIG"); text != "" {
-		errs = append(errs, c.parse(decoder, "CT_LOCAL_CONFIG", []byte(text)))
-	}
 	for _, path := range paths {
 		files, err := conf.Files(path)
 		if err != nil {
@@ -167,6 +164,9 @@ func Load(paths []string, settings []Setting) (*Config, error) {
 			}
 			errs = append(errs, err)
 		}
+	}
+	if text := os.Getenv("CT_LOCAL_CONFIG"); text != "" {
+		errs = append(errs, c.parse(decoder, "CT_LOCAL_CONFIG", []byte(text)))
 	}
 	for _, s := range settings {
 		errs = append(errs, s.apply(decoder, c))

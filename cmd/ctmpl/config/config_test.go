@@ -71,7 +71,7 @@ func TestTemplateArgument(t *testing.T) {
 
 func TestPerms(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]Mode{"0600": 0o600, `"0600"`: 0o600, `"644"`: 0o644, "420": 0o644, "0": 0} {
+	for text, want := range map[string]Mode{"0600": 0o600, `"0600"`: 0o600, `"644"`: 0o644, "420": 0o644, "755": 0o363, `"2755"`: 0o2755, "0": 0} {
 		c, err := load(t, `template { contents = "" destination = "x" perms = `+text+" }")
 		if err != nil || c.Templates[0].Perms != want {
 			t.Errorf("%s: got %v, %v", text, c, err)
@@ -140,4 +140,27 @@ func TestCommandForms(t *testing.T) {
 			t.Errorf("%s: got %q", text, args)
 		}
 	}
+}
+
+// What the parts are, together they are the argument, and none is lost.
+func FuzzTemplateArgument(f *testing.F) {
+	for _, seed := range []string{"in", "in:out", "in:out:cmd a:b", "in::cmd", `C:\in:D:/out:cmd`, "a:b:c", "/in:/out:", ":", "", " ", "é:ü", "c:/x", "1:/x:y", "\xff:\xfe", "a:\n:b"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, arg string) {
+		got, err := ParseTemplate(arg)
+		if err != nil {
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q: more than one line: %q", arg, err)
+			}
+			return
+		}
+		if got.Source == "" {
+			t.Errorf("%q: no source", arg)
+		}
+		whole := strings.TrimRight(strings.Join(append([]string{got.Source, got.Destination}, got.Command...), ":"), ":")
+		if whole != strings.TrimRight(arg, ":") {
+			t.Errorf("%q was taken apart into %q, %q and %q", arg, got.Source, got.Destination, got.Command)
+		}
+	})
 }

@@ -118,8 +118,9 @@ func (m *Mode) UnmarshalConf(v conf.Value) error {
 	text, err := v.String()
 	if err == nil && v.IsNumber() && !strings.HasPrefix(v.Raw, "0") {
 		// consul-template takes a number without a leading zero as decimal.
+		// The bits beyond 0777, which come of 755 in the place of 0755, mean nothing to it.
 		n, convErr := strconv.ParseUint(text, 10, 12)
-		*m, err = Mode(n), convErr
+		*m, err = Mode(n)&Mode(fs.ModePerm), convErr
 	} else if err == nil {
 		n, convErr := strconv.ParseUint(text, 8, 12)
 		*m, err = Mode(n), convErr
