@@ -52,7 +52,7 @@ func bashCompletion(w io.Writer) {
 	var names, files, cases []string
 	eachOption(func(o option) {
 		names = append(names, "-"+o.name)
-		if o.isPath() {
+		if o.isPath() && o.name != "template" { // after which more comes
 			files = append(files, "-"+o.name)
 		}
 		if words := o.values(); words != nil {
@@ -65,6 +65,7 @@ _ctmpl() {
   if [[ $cur == --* ]]; then cur=${cur#-}; fi
   COMPREPLY=()
   case ${prev/#--/-} in
+    -template) compopt -o nospace; COMPREPLY=($(compgen -f -- "$cur")); return ;;
     %s) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 %s
   esac
@@ -75,7 +76,7 @@ _ctmpl() {
   if ((COMP_CWORD == 1)); then words="check completion $words"; fi
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
-complete -o filenames -o nospace -F _ctmpl ctmpl
+complete -o filenames -F _ctmpl ctmpl
 `, strings.Join(files, "|"), strings.Join(cases, "\n"), strings.Join(names, " "))
 }
 

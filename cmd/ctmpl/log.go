@@ -35,7 +35,7 @@ func openLogs(cfg *config.Config, stderr io.Writer) (*logs, error) {
 		handlers = append(handlers, l.lines(file, cfg.LogFormat))
 	}
 	if cfg.Syslog.On() {
-		h, err := dialSyslog(cfg.Syslog, &l.level)
+		h, err := dialSyslog("", "", cfg.Syslog, &l.level)
 		if err != nil {
 			l.close()
 			return nil, err

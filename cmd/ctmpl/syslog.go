@@ -18,10 +18,10 @@ type syslogHandler struct {
 	out          *syslogWriter
 }
 
-// dialSyslog connects to the syslog.
-func dialSyslog(cfg config.Syslog, level slog.Leveler) (*syslogHandler, error) {
+// dialSyslog connects to the syslog at an address, that of this machine when empty.
+func dialSyslog(network, addr string, cfg config.Syslog, level slog.Leveler) (*syslogHandler, error) {
 	facility := slices.Index(config.Facilities, string(cmp.Or(cfg.Facility, "LOCAL0")))
-	w, err := syslog.New(syslog.Priority(facility<<3)|syslog.LOG_NOTICE, cmp.Or(cfg.Name, "ctmpl"))
+	w, err := syslog.Dial(network, addr, syslog.Priority(facility<<3)|syslog.LOG_NOTICE, cmp.Or(cfg.Name, "ctmpl"))
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the syslog: %w", err)
 	}
