@@ -1,6 +1,7 @@
 package render
 
 import (
+	"context"
 	"fmt"
 	"text/template"
 	"text/template/parse"
@@ -110,6 +111,9 @@ func (x *execution) pass(p []byte) error {
 	x.depth += passed.depth
 	if x.depth > maxDepth {
 		return &limitError{x.at, fmt.Sprintf("templates are executed more than %d deep within templates: does one execute itself?", maxDepth)}
+	}
+	if context.Cause(x.ctx) == errLate {
+		return &limitError{x.at, fmt.Sprintf("the template has not ended within %s: does it loop without end?", x.t.time)}
 	}
 	return x.ctx.Err()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"text/template"
+	"time"
 
 	"github.com/ctmpl/ctmpl/funcs"
 	"github.com/ctmpl/ctmpl/render/rollout"
@@ -19,12 +20,17 @@ type Syntax struct {
 	FailOnMissingKey bool
 	// MaxOutput bounds the output in bytes; 0 is DefaultMaxOutput.
 	MaxOutput int64
-	Funcs     funcs.Options
+	// MaxTime bounds how long an execution may take; 0 is DefaultMaxTime.
+	MaxTime time.Duration
+	Funcs   funcs.Options
 }
 
-// DefaultMaxOutput is what the output of a template may have when nothing else is
-// configured: far more than any configuration has, and little enough to survive.
-const DefaultMaxOutput = 256 << 20
+// What bounds a template when nothing else is said. The time is there for loops
+// without end: nothing else is executed meanwhile.
+const (
+	DefaultMaxOutput = 256 << 20
+	DefaultMaxTime   = 5 * time.Minute
+)
 
 // Template is a parsed template. It is not safe for use by several goroutines.
 type Template struct {
@@ -34,6 +40,7 @@ type Template struct {
 	bound  *funcs.Execution // what the functions look at
 	marks  marks
 	limit  int64 // of the output, in bytes
+	time   time.Duration
 }
 
 // Result is what one execution gave.
@@ -51,7 +58,7 @@ type Result struct {
 // Parse parses the text of a template. name is its file, for errors. The error is
 // an *Error.
 func Parse(name, text string, syntax Syntax) (*Template, error) {
-	t := &Template{name: name, text: text, bound: &funcs.Execution{}, limit: cmp.Or(syntax.MaxOutput, DefaultMaxOutput)}
+	t := &Template{name: name, text: text, bound: &funcs.Execution{}, limit: cmp.Or(syntax.MaxOutput, DefaultMaxOutput), time: cmp.Or(syntax.MaxTime, DefaultMaxTime)}
 	option := "missingkey=zero"
 	if syntax.FailOnMissingKey {
 		option = "missingkey=error"
@@ -71,12 +78,18 @@ func Parse(name, text string, syntax Syntax) (*Template, error) {
 // errStopped is the error of an execution that ctx has ended.
 var errStopped = errors.New("the execution was stopped")
 
+// errLate is why an execution ends that takes too long.
+var errLate = errors.New("the execution takes too long")
+
 // Execute runs the template on the answers in store. While answers are missing
 // there is no output and no error, since it may be due to just that. The error is
 // an *Error, or errStopped when ctx has ended, which also ends a loop without end.
 func (t *Template) Execute(ctx context.Context, store *watch.Store) (Result, error) {
 	x := t.begin(ctx, newReads(store))
 	defer t.end()
+	timed, cancel := context.WithTimeoutCause(ctx, t.time, errLate)
+	defer cancel()
+	x.ctx = timed
 	output, err := x.run(t.parsed, nil)
 	result := Result{Used: x.reads.used, Missing: x.reads.missing}
 	switch {

@@ -57,6 +57,7 @@ func spec(cfg *config.Config, t config.Template, env []string) (render.Spec, err
 			FailOnMissingKey: t.ErrorOnMissingKey,
 			Funcs:            funcs.Options{Env: env, Denied: t.FunctionDenylist, Sandbox: t.SandboxPath},
 			MaxOutput:        cfg.Limits.OutputBytes,
+			MaxTime:          cfg.Limits.ExecutionTime,
 		},
 		File: rollout.File{
 			Path: t.Destination, Mode: t.Perms.FileMode(), UID: uid, GID: gid, Backup: t.Backup,

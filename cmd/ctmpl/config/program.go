@@ -145,6 +145,8 @@ func (f *LogFormat) UnmarshalText(text []byte) error {
 type Limits struct {
 	// OutputBytes is the most that a template may print.
 	OutputBytes int64 `conf:"output_bytes"`
+	// ExecutionTime is the longest that an execution may take.
+	ExecutionTime time.Duration `conf:"execution_time"`
 }
 
 // errNotYet says that consul-template has something which ctmpl does not have yet.
