@@ -82,6 +82,9 @@ func (f *flags) define(set *flag.FlagSet, o option) {
 
 // auth takes user:password apart.
 func (f *flags) auth(s string) error {
+	if s == "" {
+		return errors.New("-consul-auth is empty: want user:password")
+	}
 	user, password, _ := strings.Cut(s, ":")
 	for path, value := range map[string]string{"consul.auth.enabled": "true", "consul.auth.username": user, "consul.auth.password": password} {
 		f.settings = append(f.settings, config.Setting{Flag: "consul-auth", Path: path, Value: value})

@@ -41,6 +41,7 @@ func openLogFile(cfg config.LogFile) (*logFile, error) {
 	if info, err := os.Stat(cfg.Path); err == nil {
 		f.written = info.Size()
 	}
+	f.create()
 	if _, err := f.out.Write(nil); err != nil { // now, so that one hears of it
 		return nil, fmt.Errorf("%w: %w", errNoLogFile, err)
 	}
@@ -72,7 +73,18 @@ func (f *logFile) rotate() error {
 	if err := f.out.Close(); err != nil {
 		return err
 	}
-	return os.Remove(f.cfg.Path)
+	err := os.Remove(f.cfg.Path)
+	f.create()
+	return err
+}
+
+// create makes the file where it is missing, as readable for its group as
+// consul-template does, for what collects logs. An error is that of the next write, too.
+func (f *logFile) create() {
+	_ = os.MkdirAll(filepath.Dir(f.cfg.Path), 0o755)
+	if file, err := os.OpenFile(f.cfg.Path, os.O_CREATE|os.O_WRONLY, 0o640); err == nil {
+		_ = file.Close()
+	}
 }
 
 // reopen has the next line go to the file of the name, which may have been moved.
@@ -82,6 +94,7 @@ func (f *logFile) reopen() {
 	_ = f.out.Close()
 	if _, err := os.Stat(f.cfg.Path); err != nil {
 		f.written = 0
+		f.create()
 	}
 }
 

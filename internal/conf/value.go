@@ -108,8 +108,10 @@ func ReadFile(path string) (Value, error) {
 }
 
 // Files lists the configuration files that a path stands for: itself, or the
-// files of a directory in lexical order. Hidden files of a directory, what editors
-// leave behind (name~), and what is not a file, are left out.
+// files of a directory and of those below it, in lexical order, a directory in the
+// place of its name. Left out is what is hidden, files and directories, what editors
+// leave behind (name~), and what is not a file; links to directories are not followed,
+// as consul-template does not either.
 func Files(path string) ([]string, error) {
 	info, err := os.Stat(path)
 	if err != nil {
@@ -124,13 +126,23 @@ func Files(path string) ([]string, error) {
 	}
 	var files []string
 	for _, e := range entries {
-		file := filepath.Join(path, e.Name())
-		if strings.HasPrefix(e.Name(), ".") || strings.HasSuffix(e.Name(), "~") {
-			continue
-		}
-		if info, err := os.Stat(file); err == nil && info.Mode().IsRegular() {
-			files = append(files, file)
+		below := filepath.Join(path, e.Name())
+		switch {
+		case strings.HasPrefix(e.Name(), "."):
+		case e.IsDir():
+			more, err := Files(below)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, more...)
+		case !strings.HasSuffix(e.Name(), "~") && isFile(below):
+			files = append(files, below)
 		}
 	}
 	return files, nil
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
 }

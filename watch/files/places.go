@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/ctmpl/ctmpl/internal/conf"
 )
 
 // print identifies the content of a path, or why it cannot be read.
@@ -30,21 +32,14 @@ func take(path string) print {
 
 // takeDir reads the print of the files that conf.Files gives for a directory.
 func takeDir(path string) print {
-	entries, err := os.ReadDir(path)
+	files, err := conf.Files(path)
 	if err != nil {
 		return print{err: err.Error()}
 	}
 	h := sha256.New()
-	for _, e := range entries {
-		file := filepath.Join(path, e.Name())
-		if isHidden(e) {
-			continue
-		}
-		if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() {
-			continue
-		}
+	for _, file := range files {
 		p := sum(file)
-		h.Write([]byte(e.Name() + "\x00" + p.err + "\x00"))
+		h.Write([]byte(file + "\x00" + p.err + "\x00"))
 		h.Write(p.sum[:])
 	}
 	return print{sum: [sha256.Size]byte(h.Sum(nil))}
@@ -109,7 +104,7 @@ func (p places) add(path string) {
 }
 
 // addDir adds a directory that is watched with the files in it, some of which may be
-// symbolic links.
+// symbolic links, and with the directories below it.
 func (p places) addDir(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -117,9 +112,14 @@ func (p places) addDir(dir string) {
 	}
 	p[dir] = names{all: true, vital: true}
 	for _, e := range entries {
-		if e.Type()&os.ModeSymlink != 0 && !isHidden(e) {
-			if info, err := os.Stat(filepath.Join(dir, e.Name())); err != nil || info.Mode().IsRegular() {
-				p.add(filepath.Join(dir, e.Name()))
+		below := filepath.Join(dir, e.Name())
+		switch {
+		case isHidden(e):
+		case e.IsDir():
+			p.addDir(below)
+		case e.Type()&os.ModeSymlink != 0:
+			if info, err := os.Stat(below); err != nil || info.Mode().IsRegular() {
+				p.add(below)
 			}
 		}
 	}

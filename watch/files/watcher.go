@@ -10,7 +10,8 @@
 //     Kubernetes does it for mounted volumes.
 //   - A path may be missing, and appear, vanish or be moved later, with its
 //     directories.
-//   - Of a directory, the files in it count: not those below it, and not hidden ones.
+//   - Of a directory, the files count that conf.Files gives: those in it and below it,
+//     but nothing hidden.
 //   - Changes in quick succession are reported once, when they have settled.
 //   - Where the system offers no notifications, it looks every two seconds.
 package files

@@ -269,9 +269,22 @@ func TestDirectory(t *testing.T) {
 
 	// What is not read from a directory does not count.
 	r.write("conf.d/.a.hcl.swp", "of an editor")
-	r.write("conf.d/sub/x.hcl", "of another directory")
-	r.mkdir("conf.d/sub2")
+	r.mkdir("conf.d/.hidden")
+	r.write("conf.d/.hidden/x.hcl", "of a hidden directory")
+	r.link("../available", "conf.d/linked")
+	r.write("available/x.hcl", "of a linked directory")
+	r.mkdir("conf.d/sub2/deeper")
 	r.nothing()
+
+	// What is in the directories below it does, also where they appear later.
+	for _, name := range []string{"sub/x.hcl", "sub2/deeper/y.hcl"} {
+		r.write("conf.d/"+name, "1")
+		r.expectSome("conf.d")
+		r.replace("conf.d/"+name, "2")
+		r.expectSome("conf.d")
+	}
+	r.rename("conf.d/sub2", "conf.d/sub3")
+	r.expectSome("conf.d")
 
 	r.rename("conf.d", "old.d")
 	r.expectSome("conf.d")
