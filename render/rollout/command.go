@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/mattn/go-isatty"
 )
 
 // Command is what to run when a file has changed. The zero value is none.
@@ -71,8 +73,9 @@ func (e *CommandError) Error() string {
 // Unwrap gives the cause.
 func (e *CommandError) Unwrap() error { return e.Err }
 
-// Run runs the command in a process group of its own. What it prints goes to
-// stdout and stderr of this process. When it takes too long, or when ctx ends, the
+// Run runs the command in a process group of its own. It has the standard input of
+// this process, unless that is a terminal; what it prints goes to its stdout and
+// stderr. When it takes too long, or when ctx ends, the
 // group is ended. The error is a *CommandError.
 func (c Command) Run(ctx context.Context) error {
 	timeout := c.Limit()
@@ -111,6 +114,9 @@ func (c Command) command() *exec.Cmd {
 	args, _ := Argv(c.Args)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = c.Env
+	if !isatty.IsTerminal(os.Stdin.Fd()) { // a group in the background that reads from there is stopped
+		cmd.Stdin = os.Stdin
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	return cmd
 }

@@ -106,6 +106,7 @@ func badAnswer(err error) error {
 // firstLine keeps what a log line can hold of an error page.
 func (s *Source) firstLine(body string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(body), "\n")
+	line = strings.TrimSuffix(line, ": %!w(<nil>)") // of net/http
 	line = s.hide.Replace(withoutPort(line))
 	if len(line) > 200 {
 		line = strings.ToValidUTF8(line[:200], "") + "…"
