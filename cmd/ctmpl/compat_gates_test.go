@@ -1,17 +1,10 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"io"
 	"log"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -20,7 +13,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // newGates puts servers in front of an agent that ask for something first, and gives
@@ -88,37 +80,21 @@ type certificates struct {
 	pool   *x509.CertPool
 }
 
-// newCertificates makes one certificate that is authority, server and client at once.
+// newCertificates makes an authority, and one certificate for server and client.
 func newCertificates(t *testing.T) certificates {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	by := newAuthority(t)
+	cert, key := by.pair(t, "consul.test")
+	server, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "consul.test"},
-		DNSNames: []string{"consul.test"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		KeyUsage:              x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true, IsCA: true,
+	c := certificates{dir: t.TempDir(), pool: x509.NewCertPool(), server: server}
+	c.pool.AddCert(by.cert)
+	for name, data := range map[string][]byte{"key.pem": key, "cert.pem": cert, "ca.pem": by.pem, "authorities/ca.pem": by.pem} {
+		c.write(t, name, data)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, text, text, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := certificates{dir: t.TempDir(), pool: x509.NewCertPool(), server: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}}
-	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	c.pool.AppendCertsFromPEM(cert)
-	c.write(t, "key.pem", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}))
-	for _, name := range []string{"ca.pem", "cert.pem", "authorities/ca.pem"} {
-		c.write(t, name, cert)
-	}
-	c.line = strings.ReplaceAll(string(cert), "\n", `\n`)
+	c.line = strings.ReplaceAll(string(by.pem), "\n", `\n`)
 	return c
 }
 

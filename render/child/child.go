@@ -21,7 +21,7 @@ type Child struct {
 	log     *slog.Logger
 	cancel  context.CancelFunc
 	hurry   context.CancelFunc // no process is waited for any more
-	reload  chan struct{} // capacity 1: something has changed
+	reload  chan struct{}      // capacity 1: something has changed
 	signals chan syscall.Signal
 	exited  chan int      // capacity 1
 	done    chan struct{} // closed when all has ended
