@@ -50,7 +50,8 @@ type Load struct {
 
 	mu     sync.Mutex
 	total  LoadResult
-	recent LoadResult // since the last Take
+	recent LoadResult // of requests sent since the last Take
+	takes  int
 }
 
 // StartLoad starts the workers.
@@ -108,9 +109,9 @@ func (o LoadOptions) withDefaults() LoadOptions {
 // the load stops is no failure.
 func (l *Load) work(ctx context.Context) {
 	for ctx.Err() == nil {
-		start := time.Now()
+		taken, start := l.taken(), time.Now()
 		backend, err := send(context.Background(), l.client, l.opts)
-		l.count(backend, err, time.Since(start))
+		l.count(taken, backend, err, time.Since(start))
 		if l.opts.Pause > 0 {
 			select {
 			case <-ctx.Done():
@@ -143,11 +144,21 @@ func send(ctx context.Context, client *http.Client, opts LoadOptions) (string, e
 	return text, nil
 }
 
-func (l *Load) count(backend string, err error, took time.Duration) {
+func (l *Load) taken() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.takes
+}
+
+// count counts a request that was sent after so many Takes. One that was under way
+// during a Take says nothing of the time after it, unless it has failed.
+func (l *Load) count(taken int, backend string, err error, took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.total.add(backend, err, took)
-	l.recent.add(backend, err, took)
+	if taken == l.takes || err != nil {
+		l.recent.add(backend, err, took)
+	}
 }
 
 func (r *LoadResult) add(backend string, err error, took time.Duration) {
@@ -186,12 +197,14 @@ func (l *Load) Result() LoadResult {
 	return l.total.clone()
 }
 
-// Take gives the counts since the last Take.
+// Take gives the counts of the requests that were sent since the last Take, and have
+// been answered.
 func (l *Load) Take() LoadResult {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	taken := l.recent
 	l.recent = LoadResult{}
+	l.takes++
 	return taken
 }
 
