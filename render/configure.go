@@ -49,15 +49,16 @@ func (e *Engine) aim(u *unit, used map[*target]bool) {
 	if !used[t] {
 		used[t] = true
 		t.command = u.spec.Command
+		// Its place among the others is that of its first template.
+		e.targets = append(slices.DeleteFunc(e.targets, func(o *target) bool { return o == t }), t)
 	}
 	t.command.Timeout = max(t.command.Limit(), u.spec.Command.Limit())
 	if before := u.target; before != nil && before != t {
 		before.drop(u)
-		if before.busy || before.Owes() {
-			t.Owe()
-			t.retryAt = time.Now()
+		t.inherit(before)
+		if u.before == nil || !u.before.busy { // else its output may still be on its way from there
+			u.before = before
 		}
-		u.before = before
 	}
 	u.target = t
 }
@@ -115,6 +116,10 @@ func (e *Engine) Reread(ctx context.Context, path string) {
 	})
 }
 
+// Between calls f while no template is executed. It returns when that is done, or
+// when ctx or Run has ended.
+func (e *Engine) Between(ctx context.Context, f func()) { e.do(ctx, f) }
+
 // complain says what is wrong with a template that was read again.
 func (e *Engine) complain(u *unit) {
 	if u.err != nil {
@@ -122,12 +127,13 @@ func (e *Engine) complain(u *unit) {
 	}
 }
 
-// do has the engine's goroutine call f.
+// do has the engine's goroutine call f. When Run has returned nothing is done.
 func (e *Engine) do(ctx context.Context, f func()) {
 	done := make(chan struct{})
 	select {
 	case e.events <- func() { f(); close(done) }:
 		<-done
+	case <-e.ended:
 	case <-ctx.Done():
 	}
 }

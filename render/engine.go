@@ -30,9 +30,10 @@ type Options struct {
 	Diff   bool
 	Colour bool // of what is shown
 
-	// Complete is called when every template has been rolled out, once. Changed is
-	// called after that, each time when files have changed and their commands have run.
-	// Both are called by the goroutine of Run and must not block.
+	// Complete is called when every template has been rolled out, once; with Once not
+	// when something did not work out. Changed is called after that, each time when
+	// files have changed and their commands have succeeded. Both are called by the
+	// goroutine of Run and must not block.
 	Complete, Changed func()
 }
 
@@ -46,7 +47,8 @@ type Engine struct {
 	targets []*target
 	events  chan func()
 	results chan rollout.Outcome
-	flying  int // rollouts under way
+	ended   chan struct{} // closed when Run has returned
+	flying  int           // rollouts under way
 	readers map[watch.Query][]*unit
 	failed  bool // of Once: a rollout did not work out
 	changed bool // files have changed since Changed was called last
@@ -60,7 +62,7 @@ type Engine struct {
 // reported here and does not stop the others. It is an error only when not one of
 // them can be used.
 func New(specs []Spec, opt Options) (*Engine, error) {
-	e := &Engine{opt: opt, events: make(chan func()), results: make(chan rollout.Outcome)}
+	e := &Engine{opt: opt, events: make(chan func()), results: make(chan rollout.Outcome), ended: make(chan struct{})}
 	e.configure(specs, time.Now())
 	var errs []error
 	for _, u := range e.units {
@@ -84,6 +86,7 @@ func New(specs []Spec, opt Options) (*Engine, error) {
 func (e *Engine) Run(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	defer close(e.ended)
 	defer e.land()
 	var late <-chan time.Time
 	if e.opt.Once && e.opt.Timeout > 0 {
@@ -106,6 +109,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			f()
 		case outcome := <-e.results:
 			e.settle(outcome)
+			e.announce() // at once: what became due meanwhile may be under way next
 		case <-late:
 			e.giveUp()
 			return e.verdict()
@@ -120,6 +124,9 @@ func (e *Engine) announce() {
 	case e.flying > 0:
 	case !e.begun && e.complete():
 		e.begun, e.changed = true, false
+		for _, t := range e.targets {
+			t.news = false
+		}
 		if e.opt.Complete != nil {
 			e.opt.Complete()
 		}
@@ -134,11 +141,11 @@ func (e *Engine) announce() {
 // complete tells whether every template has its output in place.
 func (e *Engine) complete() bool {
 	for _, u := range e.units {
-		if !u.done || u.target.Unwritten() {
+		if !u.done || len(u.target.failed) > 0 {
 			return false
 		}
 	}
-	return true
+	return !e.failed
 }
 
 // notice passes changed answers on to the templates that have read them.
@@ -168,7 +175,7 @@ func (e *Engine) render(ctx context.Context) {
 			e.hand(u, output)
 		}
 	}
-	if ran {
+	if ran || len(e.units) == 0 && len(e.readers) > 0 {
 		e.want()
 	}
 	e.rollOut(ctx, now)
@@ -195,7 +202,8 @@ func (e *Engine) hand(u *unit, output []byte) {
 		if e.opt.Diff {
 			e.logDiff(file)
 		}
-		u.target.take(u, file)
+		u.target.take(u, append(u.writes, file))
+		u.writes = nil
 		return
 	}
 	if !u.done || !bytes.Equal(u.shown, output) {
@@ -235,10 +243,8 @@ func (e *Engine) untilDue() time.Duration {
 		}
 	}
 	for _, t := range e.targets {
-		for _, at := range []time.Time{t.retryAt, t.gatherUntil} {
-			if !t.busy && !at.IsZero() && at.Before(next) {
-				next = at
-			}
+		if at := t.dueAt(); !at.IsZero() && at.Before(next) {
+			next = at
 		}
 	}
 	return time.Until(next)

@@ -61,6 +61,13 @@ func newBench(t *testing.T) *bench {
 // start runs the engine in the bubble until stop, or until the test ends.
 func (b *bench) start(opt Options, specs ...Spec) {
 	b.t.Helper()
+	b.launch(opt, specs...)
+	synctest.Wait()
+}
+
+// launch is start for commands that take their time: it does not wait for calm.
+func (b *bench) launch(opt Options, specs ...Spec) {
+	b.t.Helper()
 	opt.Store, opt.Want = b.store, func(s watch.Set) { b.wanted = s }
 	opt.Log = slog.New(slog.NewTextHandler(b.log, nil))
 	engine, err := New(specs, opt)
@@ -77,7 +84,6 @@ func (b *bench) start(opt Options, specs ...Spec) {
 			b.t.Error(err)
 		}
 	}
-	synctest.Wait()
 }
 
 func (b *bench) put(q watch.Query, v any) {

@@ -28,9 +28,12 @@ type target struct {
 	key         string // of the command, or of the destination without one
 	command     rollout.Command
 	ready       []ready // to be rolled out
-	flying      []*unit // whose files are being rolled out
+	flying      []ready // being rolled out
+	failed      []ready // could not be written
 	begun       bool    // there was a rollout
 	busy        bool    // a rollout is under way
+	owed        bool    // the command is to run: a template has brought that from another target
+	news        bool    // files have changed, and the command has not succeeded since
 	retryAt     time.Time
 	backoff     *backoff.ExponentialBackOff
 	gatherUntil time.Time // see gathers
@@ -42,6 +45,14 @@ type ready struct {
 	files []rollout.File
 }
 
+// among gives those of the files that are in a list.
+func (r ready) among(list []rollout.File) ready {
+	r.files = slices.DeleteFunc(slices.Clone(r.files), func(f rollout.File) bool {
+		return !slices.ContainsFunc(list, func(l rollout.File) bool { return l.Path == f.Path })
+	})
+	return r
+}
+
 func (e *Engine) newTarget() *target {
 	b := backoff.NewExponentialBackOff()
 	b.InitialInterval, b.MaxInterval, b.Multiplier = retryFirst, retryMax, 2
@@ -49,15 +60,43 @@ func (e *Engine) newTarget() *target {
 	return &target{Target: &rollout.Target{Log: e.opt.Log}, backoff: b}
 }
 
-// take notes a file to roll out, in place of an older one of the same template.
-func (t *target) take(u *unit, file rollout.File) {
+// take notes files to roll out, in place of older ones of the same template.
+func (t *target) take(u *unit, files []rollout.File) {
 	t.drop(u)
-	t.ready = append(t.ready, ready{u, append(slices.Clip(u.writes), file)})
+	t.ready = append(t.ready, ready{u, files})
 }
 
-// drop forgets the file of a template.
+// drop forgets the files of a template, also those that could not be written: nobody
+// wants them any more, so they must not hold up the command.
 func (t *target) drop(u *unit) {
-	t.ready = slices.DeleteFunc(t.ready, func(r ready) bool { return r.unit == u })
+	of := func(r ready) bool { return r.unit == u }
+	t.ready, t.failed = slices.DeleteFunc(t.ready, of), slices.DeleteFunc(t.failed, of)
+	if len(t.ready) == 0 {
+		t.gatherUntil = time.Time{}
+	}
+}
+
+// owes tells whether the command is to run, or may turn out to fail just now.
+func (t *target) owes() bool { return t.busy || t.owed || t.Owes() }
+
+// inherit takes over what another target owes whose template comes here. It only
+// notes that: a rollout of this one may be under way.
+func (t *target) inherit(before *target) {
+	t.news = t.news || before.news
+	if before.owes() {
+		t.owed, t.retryAt = true, time.Now()
+	}
+}
+
+// dueAt is when there is something to do for the target; zero when there is not.
+func (t *target) dueAt() time.Time {
+	switch {
+	case t.busy:
+		return time.Time{}
+	case !t.gatherUntil.IsZero():
+		return t.gatherUntil
+	}
+	return t.retryAt
 }
 
 // gathers tells whether a first rollout still waits for other templates.
@@ -74,12 +113,14 @@ func (t *target) gathers(all []*unit, now time.Time) bool {
 // change takes what is ready for a rollout.
 func (t *target) change() rollout.Change {
 	c := rollout.Change{Target: t.Target, Command: t.command}
-	t.flying = nil
-	for _, r := range t.ready {
+	t.flying = slices.Concat(t.ready, t.failed)
+	for _, r := range t.flying {
 		c.Files = append(c.Files, r.files...)
-		t.flying = append(t.flying, r.unit)
 	}
-	t.begun, t.busy, t.ready = true, true, nil
+	if t.owed {
+		t.Owe()
+	}
+	t.begun, t.busy, t.owed, t.ready, t.failed = true, true, false, nil, nil
 	t.retryAt, t.gatherUntil = time.Time{}, time.Time{}
 	return c
 }
@@ -105,15 +146,20 @@ func (e *Engine) rollOut(ctx context.Context, now time.Time) {
 func (e *Engine) settle(out rollout.Outcome) {
 	e.flying--
 	t := e.targetOf(out.Target)
-	for _, u := range t.flying {
-		u.done = true
+	for _, r := range t.flying {
+		r.unit.done = true
+		wanted := r.unit.target == t && slices.Contains(e.units, r.unit)
+		if left := r.among(out.Unwritten); wanted && len(left.files) > 0 {
+			t.failed = append(t.failed, left)
+		}
 	}
 	t.busy, t.flying = false, nil
-	e.changed = e.changed || out.Changed
-	if len(out.Errs) == 0 && !t.Owes() {
-		t.backoff.Reset()
-	} else {
+	t.news = t.news || out.Changed
+	if len(out.Errs) > 0 {
 		e.retry(t, out)
+	} else {
+		t.backoff.Reset()
+		e.changed, t.news = e.changed || t.news, false
 	}
 	e.retire()
 }

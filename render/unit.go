@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -22,6 +24,7 @@ type unit struct {
 	before *target // that of an earlier configuration, while its rollout is under way
 
 	used, missing map[watch.Query]uint64
+	complete      []watch.Query  // read by the last complete execution
 	arrived       watch.Set      // those of the missing that have arrived
 	wait          wait           // for the missing ones
 	why           why            // it is due
@@ -40,7 +43,7 @@ func (u *unit) expected() bool {
 
 // load reads and parses the template. With an error the last one that parsed stays.
 func (u *unit) load() error {
-	text, err := u.spec.read()
+	text, err := u.text()
 	if err != nil {
 		return unreadable(u.spec.Name(), err)
 	}
@@ -50,6 +53,15 @@ func (u *unit) load() error {
 	}
 	u.tmpl = tmpl
 	return nil
+}
+
+// text reads the template. A pipe can be read only once: it would be empty now, and so
+// would the output.
+func (u *unit) text() (string, error) {
+	if info, err := os.Stat(u.spec.Source); u.tmpl != nil && err == nil && !info.Mode().IsRegular() {
+		return u.tmpl.text, nil
+	}
+	return u.spec.read()
 }
 
 // unreadable is the error for a template file that cannot be read.
@@ -122,18 +134,23 @@ func (u *unit) execute(ctx context.Context, store *watch.Store) (output []byte, 
 	}
 	u.missing, u.arrived = result.Missing, watch.Set{}
 	if err != nil || u.waiting() > 0 {
-		// It may have stopped early: what it read before is still wanted, and a change
-		// of that may be the way out.
-		merged := maps.Clone(u.used)
-		if merged == nil {
-			merged = map[watch.Query]uint64{}
-		}
-		maps.Copy(merged, result.Used)
-		u.used = merged
+		u.used = u.withComplete(result.Used)
 		return nil, false, err
 	}
-	u.used, u.writes = result.Used, result.Writes
+	u.used, u.writes, u.complete = result.Used, result.Writes, slices.Collect(maps.Keys(result.Used))
 	return result.Output, true, nil
+}
+
+// withComplete adds to what was read by an execution that may have stopped early what
+// the last complete one has read: that is still wanted, and a change of it may be the
+// way out.
+func (u *unit) withComplete(read map[watch.Query]uint64) map[watch.Query]uint64 {
+	for _, q := range u.complete {
+		if _, again := read[q]; !again {
+			read[q] = u.used[q]
+		}
+	}
+	return read
 }
 
 // why is what made a template due, for the log: the first few queries whose

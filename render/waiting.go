@@ -2,6 +2,7 @@ package render
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,8 +20,8 @@ const (
 
 // wait is what is known of the waiting of a template.
 type wait struct {
-	reportAt time.Time // zero while it does not wait
-	reported string    // what was told last
+	reportAt time.Time     // zero while it does not wait
+	reported []watch.Query // what was told last
 }
 
 // begin notes whether the template waits after an execution.
@@ -43,26 +44,31 @@ func (e *Engine) report(now time.Time) {
 		if u.waiting() == 0 {
 			continue // it runs as soon as its last output is rolled out
 		}
-		if list := e.missing(u); list != u.wait.reported {
+		if list := u.lacks(); !slices.Equal(list, u.wait.reported) {
 			u.wait.reported = list
 			kept := "it has no output yet"
 			if u.done {
 				kept = "its last output stays"
 			}
-			e.opt.Log.Warn("template waits for answers: "+kept, "template", u.spec.Name(), "missing", u.waiting(), "waits_for", list)
+			e.opt.Log.Warn("template waits for answers: "+kept, "template", u.spec.Name(), "missing", len(list), "waits_for", e.missing(u, list))
 		}
 	}
 }
 
-// missing lists what a template waits for, each with its place in the template.
-func (e *Engine) missing(u *unit) string {
+// lacks gives the queries that a template waits for, sorted.
+func (u *unit) lacks() []watch.Query {
 	set := watch.Set{}
 	for q := range u.missing {
 		if _, ok := u.arrived[q]; !ok {
 			set.Add(q)
 		}
 	}
-	queries := set.Sorted()
+	return set.Sorted()
+}
+
+// missing lists what a template waits for, each with its place in the template. To
+// find that it executes the template, so it is for what is told and not more often.
+func (e *Engine) missing(u *unit, queries []watch.Query) string {
 	rest := len(queries) - reportMost
 	queries = queries[:min(len(queries), reportMost)]
 	places := u.tmpl.Locate(e.opt.Store, queries)
@@ -90,7 +96,7 @@ func (e *Engine) giveUp() {
 			continue
 		case u.waiting() > 0:
 			e.opt.Log.Error("template not rendered in time: answers are missing", "template", u.spec.Name(),
-				"timeout", e.opt.Timeout, "missing", u.waiting(), "waits_for", e.missing(u))
+				"timeout", e.opt.Timeout, "missing", u.waiting(), "waits_for", e.missing(u, u.lacks()))
 		default:
 			e.opt.Log.Error("template not rolled out in time", "template", u.spec.Name(), "timeout", e.opt.Timeout)
 		}

@@ -66,6 +66,18 @@ func (s *Store) Take() Set {
 	return taken
 }
 
+// Keep forgets the answers to all queries but those that keep selects.
+func (s *Store) Keep(keep func(Query) bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for q := range s.answers {
+		if !keep(q) {
+			delete(s.answers, q)
+			delete(s.dirty, q)
+		}
+	}
+}
+
 // Drop forgets the answer to a query that nobody wants any more.
 func (s *Store) Drop(q Query) {
 	s.mu.Lock()

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sync/errgroup"
@@ -33,6 +34,9 @@ type daemon struct {
 	watcher *files.Watcher
 	engine  *render.Engine
 	child   *supervisor // nil without a program to supervise
+	pid     pidFile
+
+	killSignal, reloadSignal syscall.Signal // as they were configured at the start
 
 	ctx context.Context // of run, for what the watcher calls
 	// What happened that follow has to deal with; capacity 1 each.
@@ -56,6 +60,7 @@ func newDaemon(cfg *config.Config, flags *flags, stdout, stderr io.Writer) (*dae
 	}
 	d := &daemon{
 		cfg: cfg, flags: flags, stdout: stdout, logs: logs, log: logs.logger(), store: watch.NewStore(),
+		killSignal: syscall.Signal(cfg.KillSignal), reloadSignal: syscall.Signal(cfg.ReloadSignal),
 		reload: make(chan struct{}, 1), configChanged: make(chan struct{}, 1), credentialsChanged: make(chan struct{}, 1),
 	}
 	for _, text := range conflicts(cfg, flags) {
@@ -122,11 +127,12 @@ func (d *daemon) ask(set watch.Set) {
 // ended.
 func (d *daemon) run(ctx context.Context, arrived chan os.Signal) error {
 	defer d.logs.close()
-	pid, err := writePidFile(d.cfg.PidFile)
-	if err != nil {
+	d.listen(arrived) // before anybody can know the number of the process
+	var err error
+	if d.pid, err = writePidFile(d.cfg.PidFile); err != nil {
 		return err
 	}
-	defer pid.remove(d.log)
+	defer d.pid.remove(d.log)
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	heeding, deaf := context.WithCancel(context.Background())
@@ -218,7 +224,7 @@ func (d *daemon) follow(ctx context.Context) error {
 // reconfigure applies the difference between the configuration that runs and what
 // its files say now. An error changes nothing.
 func (d *daemon) reconfigure(ctx context.Context) {
-	cfg, err := d.flags.load()
+	cfg, err := d.load()
 	var list []render.Spec
 	if err == nil {
 		list, err = specs(cfg, d.flags)
@@ -249,12 +255,12 @@ func (d *daemon) swap(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	d.feed.stop()
-	d.mu.Lock()
 	if !sameData(d.cfg, cfg) {
-		for q := range d.want {
-			d.store.Drop(q)
-		}
+		// Not while a template runs: it could have read the one place, and go on to read
+		// the other.
+		d.engine.Between(ctx, func() { d.store.Keep(func(q watch.Query) bool { return q.Kind == watch.KindFile }) })
 	}
+	d.mu.Lock()
 	d.feed = next
 	next.scheduler.Want(d.want)
 	d.mu.Unlock()
@@ -325,12 +331,17 @@ func (d *daemon) loadCatalog(path string) {
 // checkConfig looks whether the configuration changed between being read and being
 // watched.
 func (d *daemon) checkConfig() {
-	if slices.ContainsFunc(d.flags.configs, isStream) {
-		return // it can be read only once
-	}
-	if now, err := d.flags.load(); err != nil || !reflect.DeepEqual(now, d.cfg) {
+	if now, err := d.load(); err != nil || !reflect.DeepEqual(now, d.cfg) {
 		notify(d.configChanged)
 	}
+}
+
+// load reads the configuration again. A pipe can be read only once: what it said stays.
+func (d *daemon) load() (*config.Config, error) {
+	if slices.ContainsFunc(d.flags.configs, isStream) {
+		return d.cfg, nil
+	}
+	return d.flags.load()
 }
 
 // notify wakes the reader of a channel of capacity 1.

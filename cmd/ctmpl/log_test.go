@@ -52,6 +52,71 @@ func TestSyslog(t *testing.T) {
 	}
 }
 
+// A syslog that does not read stops nobody, and hears later how much it missed.
+func TestSyslogThatHangs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	socket, err := net.ListenPacket("unixgram", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	h, err := dialSyslog("unixgram", path, config.Syslog{}, slog.LevelInfo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.out.Close()
+	log := slog.New(h)
+	logged := make(chan struct{})
+	go func() {
+		defer close(logged)
+		for i := range 2 * syslogKept {
+			log.Info("hello", "n", i)
+		}
+	}()
+	select {
+	case <-logged:
+	case <-time.After(wait):
+		t.Fatal("it waits")
+	}
+	message := make([]byte, 1000)
+	_ = socket.SetReadDeadline(time.Now().Add(wait))
+	for !strings.Contains(string(message), "messages were lost") {
+		clear(message)
+		if _, _, err := socket.ReadFrom(message); err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(message), "n=900") {
+			log.Info("there is room again")
+		}
+	}
+}
+
+// A log file that cannot be put aside goes on.
+func TestLogFileThatCannotBeRotated(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "x.log")
+	f, err := openLogFile(config.LogFile{Path: path, RotateBytes: 1, RotateMaxFiles: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, line := range []string{"one\n", "two\n"} {
+		if _, err := f.Write([]byte(line)); err != nil {
+			t.Error(err)
+		}
+		if err := os.Remove(path); err != nil { // which rotating does, too
+			t.Fatal(err)
+		}
+	}
+	if _, err := f.Write([]byte("three\n")); err != nil {
+		t.Error(err)
+	}
+	if text, err := os.ReadFile(path); err != nil || string(text) != "three\n" {
+		t.Errorf("got %q, %v", text, err)
+	}
+}
+
 func TestLogFileRotation(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {

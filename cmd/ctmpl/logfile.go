@@ -54,9 +54,7 @@ func (f *logFile) Write(line []byte) (int, error) {
 	defer f.mu.Unlock()
 	large := f.cfg.RotateBytes > 0 && f.written > 0 && f.written+int64(len(line)) > f.cfg.RotateBytes
 	if large || time.Since(f.since) >= f.cfg.RotateDuration {
-		if err := f.rotate(); err != nil {
-			return 0, err
-		}
+		_ = f.rotate() // better a file that is too large than no log
 	}
 	n, err := f.out.Write(line)
 	f.written += int64(n)
@@ -92,8 +90,10 @@ func (f *logFile) reopen() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_ = f.out.Close()
-	if _, err := os.Stat(f.cfg.Path); err != nil {
-		f.written = 0
+	f.written = 0
+	if info, err := os.Stat(f.cfg.Path); err == nil {
+		f.written = info.Size()
+	} else {
 		f.create()
 	}
 }

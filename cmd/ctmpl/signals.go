@@ -11,12 +11,11 @@ import (
 	"github.com/ctmpl/ctmpl/render/child"
 )
 
-// heed acts on signals until ctx ends: those that are configured, SIGTERM and
-// SIGINT. All others are for the program that is supervised. stop ends the daemon.
-func (d *daemon) heed(ctx context.Context, arrived chan os.Signal, stop context.CancelCauseFunc) {
-	kill, reload := syscall.Signal(d.cfg.KillSignal), syscall.Signal(d.cfg.ReloadSignal)
+// listen has the signals arrive that heed acts on: those that are configured, SIGTERM
+// and SIGINT, and all others for the program that is supervised.
+func (d *daemon) listen(arrived chan os.Signal) {
 	signal.Notify(arrived, syscall.SIGINT, syscall.SIGTERM)
-	for _, s := range []syscall.Signal{kill, reload} {
+	for _, s := range []syscall.Signal{d.killSignal, d.reloadSignal} {
 		if s > 0 {
 			signal.Notify(arrived, s)
 		}
@@ -24,6 +23,10 @@ func (d *daemon) heed(ctx context.Context, arrived chan os.Signal, stop context.
 	if d.child != nil {
 		signal.Notify(arrived, child.Signals()...)
 	}
+}
+
+// heed acts on signals until ctx ends. stop ends the daemon.
+func (d *daemon) heed(ctx context.Context, arrived <-chan os.Signal, stop context.CancelCauseFunc) {
 	stopping := false
 	for {
 		select {
@@ -32,10 +35,10 @@ func (d *daemon) heed(ctx context.Context, arrived chan os.Signal, stop context.
 		case s := <-arrived:
 			switch s := s.(syscall.Signal); {
 			case s == syscall.SIGPIPE: // of our own writing
-			case s == reload:
+			case s == d.reloadSignal:
 				notify(d.reload)
-			case s != kill && !stopping && d.child.pass(s):
-			case s != kill && s != syscall.SIGTERM && s != syscall.SIGINT:
+			case s != d.killSignal && !stopping && d.child.pass(s):
+			case s != d.killSignal && s != syscall.SIGTERM && s != syscall.SIGINT:
 			case stopping:
 				d.endNow(s)
 			default:
@@ -51,5 +54,6 @@ func (d *daemon) heed(ctx context.Context, arrived chan os.Signal, stop context.
 func (d *daemon) endNow(s syscall.Signal) {
 	d.log.Warn("ending at once", "signal", unix.SignalName(s))
 	d.child.kill()
+	d.pid.remove(d.log)
 	os.Exit(exitInterrupt)
 }

@@ -71,6 +71,9 @@ func (s *supervisor) run(ctx context.Context, rendered <-chan struct{}) error {
 		return nil
 	case <-s.begin:
 	}
+	if ctx.Err() != nil { // both have come: it would be ended at once
+		return nil
+	}
 	program, err := child.Start(context.WithoutCancel(ctx), s.spec, s.log)
 	if err != nil {
 		return err

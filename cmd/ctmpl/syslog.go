@@ -8,6 +8,7 @@ import (
 	"log/syslog"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
 )
@@ -25,7 +26,7 @@ func dialSyslog(network, addr string, cfg config.Syslog, level slog.Leveler) (*s
 	if err != nil {
 		return nil, fmt.Errorf("cannot connect to the syslog: %w", err)
 	}
-	out := &syslogWriter{Writer: w}
+	out := newSyslogWriter(w)
 	plain := slog.NewTextHandler(out, &slog.HandlerOptions{Level: level, ReplaceAttr: withoutTime})
 	return &syslogHandler{Handler: plain, out: out}, nil
 }
@@ -56,23 +57,92 @@ func (h *syslogHandler) WithGroup(name string) slog.Handler {
 	return &syslogHandler{Handler: h.Handler.WithGroup(name), out: h.out}
 }
 
-// syslogWriter writes a line with the level of the record at hand.
+// syslogKept is how many messages wait for a syslog that does not take them, and
+// syslogPatience for how long they do when ctmpl ends.
+const (
+	syslogKept     = 1000
+	syslogPatience = time.Second
+)
+
+// syslogWriter sends lines, each with the level of the record at hand. It waits for
+// nobody: a syslog that hangs would stop all that wants to log.
 type syslogWriter struct {
-	*syslog.Writer
-	mu    sync.Mutex // held while a record is handled
-	level slog.Level // of it
+	out   *syslog.Writer
+	queue chan message
+	sent  chan struct{} // closed when the queue has been, and is empty
+
+	mu     sync.Mutex // held while a record is handled
+	level  slog.Level // of it
+	lost   int        // messages there was no room for
+	closed bool
+}
+
+// message is a line with its level.
+type message struct {
+	level slog.Level
+	line  string
+}
+
+func newSyslogWriter(out *syslog.Writer) *syslogWriter {
+	w := &syslogWriter{out: out, queue: make(chan message, syslogKept), sent: make(chan struct{})}
+	go w.work()
+	return w
 }
 
 // Write implements io.Writer.
 func (w *syslogWriter) Write(line []byte) (int, error) {
-	send := w.Writer.Debug
-	switch {
-	case w.level >= slog.LevelError:
-		send = w.Writer.Err
-	case w.level >= slog.LevelWarn:
-		send = w.Writer.Warning
-	case w.level >= slog.LevelInfo:
-		send = w.Writer.Info
+	if w.closed {
+		return len(line), nil
 	}
-	return len(line), send(string(line))
+	if w.lost > 0 && w.put(slog.LevelWarn, fmt.Sprintf("%d messages were lost: the syslog did not take them", w.lost)) {
+		w.lost = 0
+	}
+	if !w.put(w.level, string(line)) {
+		w.lost++
+	}
+	return len(line), nil
+}
+
+// put tells whether there was room.
+func (w *syslogWriter) put(level slog.Level, line string) bool {
+	select {
+	case w.queue <- message{level, line}:
+		return true
+	default:
+		return false
+	}
+}
+
+// work sends what is in the queue until that is closed.
+func (w *syslogWriter) work() {
+	defer close(w.sent)
+	for m := range w.queue {
+		send := w.out.Debug
+		switch {
+		case m.level >= slog.LevelError:
+			send = w.out.Err
+		case m.level >= slog.LevelWarn:
+			send = w.out.Warning
+		case m.level >= slog.LevelInfo:
+			send = w.out.Info
+		}
+		_ = send(m.line) // it connects anew with each, should that be gone
+	}
+}
+
+// Close sends what is left. A syslog that hangs is left as it is, with the goroutine
+// that waits for it: it cannot be closed.
+func (w *syslogWriter) Close() error {
+	w.mu.Lock()
+	if !w.closed {
+		w.closed = true
+		close(w.queue)
+	}
+	w.mu.Unlock()
+	select {
+	case <-w.sent:
+		return w.out.Close()
+	case <-time.After(syslogPatience):
+		return nil
+	}
 }

@@ -159,12 +159,12 @@ func TestApplyRunsNoCommandForHalfOfTheFiles(t *testing.T) {
 		if _, err := os.Stat(ran); err == nil {
 			t.Error("the command ran")
 		}
-		files = nil
+		files = out[target].Unwritten
 	}
 	if err := os.Remove(bad); err != nil {
 		t.Fatal(err)
 	}
-	out := apply(t.Context(), Change{Target: target, Command: command})
+	out := apply(t.Context(), Change{target, command, files})
 	if _, err := os.Stat(ran); err != nil || target.Owes() || len(out[target].Errs) > 0 || content(t, bad) != "x" {
 		t.Errorf("what is owed was not done: %v, %+v", err, out)
 	}

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // disk is where files are: everywhere, or below a directory that nothing leads out
@@ -58,19 +59,40 @@ func (f File) open() (disk, string, error) {
 	return root, below, err
 }
 
-// followLinks gives the file that a path leads to, which need not exist.
+// followLinks gives the file that a path leads to, which need not exist, without a
+// symbolic link on the way. It goes step by step as the kernel does: what is behind a
+// link may be left by "..", which its spelling does not tell.
 func followLinks(disk disk, path string) (string, error) {
-	for range 40 { // as the kernel does
-		target, err := disk.Readlink(path)
-		if err != nil {
-			return path, nil // not a symbolic link
+	at, links := root(path), 0
+	for rest := path; rest != ""; {
+		var name string
+		name, rest, _ = strings.Cut(rest, "/")
+		if name == "" {
+			continue
 		}
-		if !filepath.IsAbs(target) {
-			target = filepath.Join(filepath.Dir(path), target)
+		next := filepath.Join(at, name)
+		target, err := disk.Readlink(next)
+		if err != nil { // not a symbolic link
+			at = next
+			continue
 		}
-		path = target
+		if links++; links > 40 { // as in the kernel
+			return "", fmt.Errorf("%s: too many symbolic links", path)
+		}
+		if filepath.IsAbs(target) {
+			at = root(target)
+		}
+		rest = target + "/" + rest
 	}
-	return "", fmt.Errorf("%s: too many symbolic links", path)
+	return at, nil
+}
+
+// root is where a path begins.
+func root(path string) string {
+	if filepath.IsAbs(path) {
+		return "/"
+	}
+	return ""
 }
 
 // createTemp creates a new file beside a path, which nobody else may read yet.

@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -128,6 +129,83 @@ func TestAppend(t *testing.T) {
 	if _, err := f.Put(slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a missing directory was made")
 	}
+}
+
+// What could not be done to its end leaves nothing behind, since it is tried again.
+func TestAppendIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("x\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p := plan{disk: everywhere{}, path: path, exists: true, mode: 0o644, uid: -1, gid: -1}
+	failing := errors.New("no")
+	for name, tc := range map[string]struct{ write, attributes error }{"write": {write: failing}, "attributes": {attributes: failing}} {
+		file, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := File{Content: []byte("more"), Append: true}
+		if err := f.appendTo(&faulty{file, tc.write, tc.attributes}, p); !errors.Is(err, failing) {
+			t.Errorf("%s: got %v", name, err)
+		}
+		if err := file.Close(); err != nil {
+			t.Error(err)
+		}
+		if content, err := os.ReadFile(path); err != nil || string(content) != "x\n" {
+			t.Errorf("%s: got %q, %v", name, content, err)
+		}
+	}
+}
+
+// faulty is a file whose methods fail.
+type faulty struct {
+	*os.File
+	write, attributes error
+}
+
+func (f *faulty) Write(p []byte) (int, error) {
+	if f.write != nil {
+		p = p[:len(p)/2] // as on a full disk
+	}
+	n, err := f.File.Write(p)
+	return n, errors.Join(err, f.write)
+}
+
+func (f *faulty) Chmod(mode os.FileMode) error {
+	return errors.Join(f.File.Chmod(mode), f.attributes)
+}
+
+// The group is kept also where the owner cannot be: with another group than nginx's
+// it could not read the file any more.
+func TestTheGroupIsKeptWithoutTheOwner(t *testing.T) {
+	t.Parallel()
+	var file unowned
+	if err := (plan{exists: true, uid: 1, gid: 2, mode: 0o640}).setAttributes(&file); err != nil || file.gid != 2 || file.mode != 0o640 {
+		t.Errorf("got %+v, %v", file, err)
+	}
+	if err := (plan{exists: true, uid: 1, gid: 2, ownDiff: true}).setAttributes(&file); err == nil {
+		t.Error("an owner that was asked for is not set, and that is no error")
+	}
+}
+
+// unowned is a file that cannot be given away.
+type unowned struct {
+	gid  int
+	mode os.FileMode
+}
+
+func (u *unowned) Chown(uid, gid int) error {
+	if uid >= 0 {
+		return os.ErrPermission
+	}
+	u.gid = gid
+	return nil
+}
+
+func (u *unowned) Chmod(mode os.FileMode) error {
+	u.mode = mode
+	return nil
 }
 
 func mustSymlink(t *testing.T, target, path string) {

@@ -148,7 +148,7 @@ func (f File) Put(log *slog.Logger) (changed bool, err error) {
 func (f File) put(p plan, log *slog.Logger) error {
 	switch {
 	case f.Append:
-		return f.fill(p, os.O_CREATE|os.O_APPEND)
+		return f.extend(p)
 	case !p.content && f.Within == "":
 		return p.setAttributes(byName(p.path))
 	}
@@ -186,7 +186,7 @@ func (f File) replace(p plan, log *slog.Logger) error {
 	err = p.disk.Rename(tmp, p.path)
 	if errors.Is(err, syscall.EBUSY) {
 		log.Warn("the destination cannot be replaced (is it a bind mount?): writing it in place, which is not atomic", "file", p.path)
-		return f.fill(p, os.O_TRUNC)
+		return f.fill(p)
 	}
 	if err != nil {
 		return err
@@ -198,13 +198,50 @@ func (f File) replace(p plan, log *slog.Logger) error {
 	return nil
 }
 
-// fill writes into the file that is there, with the flags of os.OpenFile.
-func (f File) fill(p plan, flags int) error {
-	file, err := p.disk.OpenFile(p.path, os.O_WRONLY|flags, p.mode)
+// fill writes into the file that is there.
+func (f File) fill(p plan) error {
+	file, err := p.disk.OpenFile(p.path, os.O_WRONLY|os.O_TRUNC, p.mode)
 	if err != nil {
 		return err
 	}
 	return f.write(file, p)
+}
+
+// extend puts the content behind what the file has, which is made when it is missing.
+func (f File) extend(p plan) error {
+	file, err := p.disk.OpenFile(p.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, p.mode)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.appendTo(file, p), file.Close())
+}
+
+// appendable is what appendTo needs of an open file.
+type appendable interface {
+	attributes
+	Stat() (fs.FileInfo, error)
+	Write(p []byte) (int, error)
+	Truncate(size int64) error
+	Sync() error
+}
+
+// appendTo appends all of the content or nothing: what failed is tried again. So the
+// attributes come first, and what a full disk had room for is taken back.
+func (f File) appendTo(file appendable, p plan) error {
+	if err := p.setAttributes(file); err != nil {
+		return err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	if n, err := file.Write(f.Content); err != nil {
+		if n > 0 {
+			err = errors.Join(err, file.Truncate(info.Size()))
+		}
+		return err
+	}
+	return file.Sync()
 }
 
 // write fills and closes a file.
@@ -233,11 +270,15 @@ func (n byName) Chmod(mode fs.FileMode) error { return os.Chmod(string(n), mode)
 
 // setAttributes sets owner and mode, in this order: a change of the owner drops
 // the set-user-ID bit. An owner that is merely to be kept, and cannot be without
-// the rights for it, is no error.
+// the rights for it, is no error; its group may still be kept.
 func (p plan) setAttributes(file attributes) error {
 	if p.uid >= 0 || p.gid >= 0 {
-		if err := file.Chown(p.uid, p.gid); err != nil && (p.ownDiff || !p.exists) {
+		switch err := file.Chown(p.uid, p.gid); {
+		case err == nil:
+		case p.ownDiff || !p.exists:
 			return err
+		default:
+			_ = file.Chown(-1, p.gid)
 		}
 	}
 	return file.Chmod(p.mode)

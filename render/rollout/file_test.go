@@ -175,6 +175,26 @@ func TestPutFollowsSymbolicLinks(t *testing.T) {
 	}
 }
 
+// A relative link is relative to where it is, whatever links lead there.
+func TestPutFollowsALinkInALinkedDirectory(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, d := range []string{"etc", "data/conf", "data/real"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustSymlink(t, "../data/conf", filepath.Join(dir, "etc/conf.d"))
+	mustSymlink(t, "../real/out", filepath.Join(dir, "data/conf/out"))
+	for _, within := range []string{"", dir} {
+		put(t, File{Path: filepath.Join(dir, "etc/conf.d/out"), Content: []byte("x" + within), Within: within})
+		if got := content(t, filepath.Join(dir, "data/real/out")); got != "x"+within {
+			t.Errorf("within %q: got %q", within, got)
+		}
+		alone(t, filepath.Join(dir, "etc"), "conf.d")
+	}
+}
+
 func TestPutKeepsABackup(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

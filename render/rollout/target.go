@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"slices"
 	"time"
 )
 
@@ -30,22 +29,18 @@ func (e *Error) Unwrap() error { return e.Err }
 // Target is what takes effect as one: the files of all templates that share a
 // command. It is not safe for use by several goroutines.
 type Target struct {
-	Log       *slog.Logger
-	unwritten []File // those that could not be written
-	owed      bool   // files have changed since the command last succeeded
+	Log  *slog.Logger
+	owed bool // files have changed since the command last succeeded
 }
 
-// Owes tells whether there is something to try again.
-func (t *Target) Owes() bool { return t.owed || len(t.unwritten) > 0 }
-
-// Unwritten tells whether there is a file that could not be written.
-func (t *Target) Unwritten() bool { return len(t.unwritten) > 0 }
+// Owes tells whether the command is to run though no file may change any more.
+func (t *Target) Owes() bool { return t.owed }
 
 // Owe has the command run with the next Change, whether or not a file changes then.
 func (t *Target) Owe() { t.owed = true }
 
-// Change is what is to be rolled out to one target. Without files, what is owed is
-// tried again.
+// Change is what is to be rolled out to one target. Without files, a command that is
+// owed is tried again.
 type Change struct {
 	Target  *Target
 	Command Command
@@ -54,9 +49,10 @@ type Change struct {
 
 // Outcome is what became of a Change.
 type Outcome struct {
-	Target  *Target
-	Changed bool // files have
-	Errs    []*Error
+	Target    *Target
+	Changed   bool   // files have
+	Unwritten []File // those that could not be written
+	Errs      []*Error
 }
 
 // Apply rolls out several changes: first it writes all files, then it runs the
@@ -83,14 +79,8 @@ func Apply(ctx context.Context, changes []Change, done func(Outcome)) {
 	}
 }
 
-// write puts the files in place, and those that could not be before.
+// write puts the files in place.
 func (t *Target) write(files []File, out *Outcome) {
-	for _, f := range t.unwritten {
-		if !slices.ContainsFunc(files, func(n File) bool { return n.Path == f.Path }) {
-			files = append(files, f)
-		}
-	}
-	t.unwritten = nil
 	for _, f := range files {
 		changed, err := f.Put(t.Log)
 		if changed {
@@ -98,7 +88,7 @@ func (t *Target) write(files []File, out *Outcome) {
 			t.Log.Info("wrote", "file", f.Path, "bytes", len(f.Content), "why", cmp.Or(f.Why, "the destination differed"))
 		}
 		if err != nil {
-			t.unwritten = append(t.unwritten, f)
+			out.Unwritten = append(out.Unwritten, f)
 			out.Errs = append(out.Errs, &Error{Step: StepWrite, On: f.Path, Err: err})
 		}
 	}
@@ -106,7 +96,7 @@ func (t *Target) write(files []File, out *Outcome) {
 
 // reload runs the command if it is owed, but not on half of the files.
 func (t *Target) reload(ctx context.Context, command Command, out *Outcome) {
-	if !t.owed || len(t.unwritten) > 0 {
+	if !t.owed || len(out.Unwritten) > 0 {
 		return
 	}
 	start := time.Now()
