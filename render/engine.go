@@ -157,6 +157,9 @@ func (e *Engine) notice() {
 			continue
 		}
 		for _, u := range e.readers[q] {
+			if e.opt.Once && u.rendered {
+				continue // once is once, though it waits for others
+			}
 			u.notice(q, rev, now)
 		}
 	}
@@ -196,6 +199,7 @@ func (e *Engine) execute(ctx context.Context, u *unit) (output []byte, ok bool) 
 
 // hand passes the output of a template on: to be rolled out, or shown.
 func (e *Engine) hand(u *unit, output []byte) {
+	u.rendered = true
 	file := u.spec.File
 	file.Content, file.Why = output, u.why.take()
 	if e.opt.Show == nil {

@@ -444,3 +444,21 @@ func TestConfigureAfterTheEnd(t *testing.T) {
 		b.stop()
 	})
 }
+
+// A template that was rendered stays as it is while others wait.
+func TestOnceIsOnceForEachTemplate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.store.Put(keyQuery("a"), "1")
+		b.start(Options{Once: true}, b.spec("first", `{{ key "a" }}`), b.spec("second", `{{ key "a" }} {{ key "b" }}`))
+		b.expect("first", "1")
+		b.store.Put(keyQuery("a"), "2")
+		synctest.Wait()
+		b.expect("first", "1")
+		b.store.Put(keyQuery("b"), "3")
+		synctest.Wait()
+		b.expect("second", "2 3")
+		b.expect("first", "1")
+	})
+}

@@ -29,6 +29,7 @@ type unit struct {
 	wait          wait           // for the missing ones
 	why           why            // it is due
 	writes        []rollout.File // to go with the output
+	rendered      bool           // there has been output
 	done          bool           // has been rolled out, or shown, at least once
 	dueAt         time.Time      // zero when nothing is due
 	shown         []byte         // what was shown last, in place of a rollout

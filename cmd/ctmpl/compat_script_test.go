@@ -192,6 +192,7 @@ func (s *script) start(args []string) {
 		defer close(ended)
 		_ = cmd.Wait()
 	}()
+	s.t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended }) // where a step has failed
 }
 
 func (s *script) ends() string {

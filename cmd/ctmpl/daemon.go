@@ -46,7 +46,8 @@ type daemon struct {
 	want watch.Set // the newest set of queries for the source
 	feed *feed
 
-	cfg *config.Config // belongs to newDaemon, then to follow
+	first *config.Config // that the daemon was made with
+	cfg   *config.Config // belongs to newDaemon, then to follow
 }
 
 func newDaemon(cfg *config.Config, flags *flags, stdout, stderr io.Writer) (*daemon, error) {
@@ -59,7 +60,7 @@ func newDaemon(cfg *config.Config, flags *flags, stdout, stderr io.Writer) (*dae
 		return nil, &configError{err}
 	}
 	d := &daemon{
-		cfg: cfg, flags: flags, stdout: stdout, logs: logs, log: logs.logger(), store: watch.NewStore(),
+		first: cfg, cfg: cfg, flags: flags, stdout: stdout, logs: logs, log: logs.logger(), store: watch.NewStore(),
 		killSignal: syscall.Signal(cfg.KillSignal), reloadSignal: syscall.Signal(cfg.ReloadSignal),
 		reload: make(chan struct{}, 1), configChanged: make(chan struct{}, 1), credentialsChanged: make(chan struct{}, 1),
 	}
@@ -147,7 +148,7 @@ func (d *daemon) run(ctx context.Context, arrived chan os.Signal) error {
 	rendered := make(chan struct{})
 	g.Go(func() error { d.watcher.Run(ctx); return nil })
 	g.Go(func() error { child.Reap(ctx, d.log); return nil })
-	g.Go(func() error { return d.follow(ctx) })
+	g.Go(func() error { return d.follow(ctx, rendered) })
 	g.Go(func() error {
 		defer close(rendered)
 		return d.render(ctx)
@@ -195,14 +196,17 @@ func (d *daemon) tell(state string) {
 }
 
 // follow runs the feed and takes over changes of configuration, templates and
-// credentials, until ctx ends or the feed gives up.
-func (d *daemon) follow(ctx context.Context) error {
+// credentials, until ctx ends, or the feed gives up, or all is rendered that is to be.
+func (d *daemon) follow(ctx context.Context, rendered <-chan struct{}) error {
 	d.feed.start(ctx)
 	defer func() { d.feed.stop() }()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-rendered: // with once, while the supervised program goes on
+			d.feed.stop()
+			return d.idle(ctx)
 		case <-d.feed.done:
 			return d.feed.err
 		case <-d.reload:
@@ -217,6 +221,19 @@ func (d *daemon) follow(ctx context.Context) error {
 			if err := d.swap(ctx, d.cfg); err != nil {
 				d.log.Error("token or certificate not used: the last good one stays", "error", oneLine(err))
 			}
+		}
+	}
+}
+
+// idle waits for the end when there is nothing to apply any more.
+func (d *daemon) idle(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.reload:
+			d.logs.reopen()
+			d.log.Info("everything was rendered once: nothing is read again", "reason", "asked by a signal")
 		}
 	}
 }
@@ -274,14 +291,14 @@ func (d *daemon) needRestart(cfg *config.Config) {
 		key      string
 		now, new any
 	}{
-		{"once", d.cfg.Once, cfg.Once},
-		{"exec", d.cfg.Exec, cfg.Exec},
-		{"kill_signal", d.cfg.KillSignal, cfg.KillSignal},
-		{"reload_signal", d.cfg.ReloadSignal, cfg.ReloadSignal},
-		{"pid_file", d.cfg.PidFile, cfg.PidFile},
-		{"log_file", d.cfg.LogFile, cfg.LogFile},
-		{"log_format", d.cfg.LogFormat, cfg.LogFormat},
-		{"syslog", d.cfg.Syslog, cfg.Syslog},
+		{"once", d.first.Once, cfg.Once},
+		{"exec", d.first.Exec, cfg.Exec},
+		{"kill_signal", d.first.KillSignal, cfg.KillSignal},
+		{"reload_signal", d.first.ReloadSignal, cfg.ReloadSignal},
+		{"pid_file", d.first.PidFile, cfg.PidFile},
+		{"log_file", d.first.LogFile, cfg.LogFile},
+		{"log_format", d.first.LogFormat, cfg.LogFormat},
+		{"syslog", d.first.Syslog, cfg.Syslog},
 	} {
 		if !reflect.DeepEqual(part.now, part.new) {
 			d.log.Warn("a change of the configuration takes effect at the next start only", "key", part.key)

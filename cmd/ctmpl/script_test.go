@@ -75,11 +75,16 @@ func (d *running) text() string {
 	return d.log.String()
 }
 
+// kill ends ctmpl where a step has failed, as its user would, so that it ends what it
+// supervises.
 func (d *running) kill() {
-	if d.cmd != nil {
-		_ = d.cmd.Process.Kill()
-		<-d.done
+	if d.cmd == nil {
+		return
 	}
+	_ = d.cmd.Process.Signal(os.Interrupt)
+	timer := time.AfterFunc(10*time.Second, func() { _ = d.cmd.Process.Kill() })
+	defer timer.Stop()
+	<-d.done
 }
 
 // prepare prepares a run of ctmpl in the directory and environment of the script.
@@ -126,6 +131,7 @@ func start(ts *testscript.TestScript, _ bool, args []string) {
 	d.log.Reset()
 	d.cmd = prepare(ts, args)
 	d.cmd.Stdout, d.cmd.Stderr = d, d
+	d.cmd.WaitDelay = time.Second // for what a supervised program leaves open
 	d.done = make(chan struct{})
 	ts.Check(d.cmd.Start())
 	go func() {
