@@ -462,3 +462,25 @@ func TestOnceIsOnceForEachTemplate(t *testing.T) {
 		b.expect("first", "1")
 	})
 }
+
+// wait counts from the first output on, though its command still runs.
+func TestWaitBeginsWithTheFirstOutput(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		spec := b.spec("out", `{{ key "a" }}`)
+		command, hold := b.held("held", 1)
+		spec.Command, spec.Wait = command, Wait{Min: time.Minute, Max: time.Hour}
+		b.store.Put(keyQuery("a"), "1")
+		b.launch(Options{}, spec)
+		defer b.stop()
+		letGo := hold(0)
+		b.store.Put(keyQuery("a"), "2")
+		b.engine.do(t.Context(), func() {}) // it has seen that
+		letGo()
+		b.settle()
+		b.expect("out", "1")
+		time.Sleep(time.Minute)
+		b.settle()
+		b.expect("out", "2")
+	})
+}

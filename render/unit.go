@@ -102,7 +102,7 @@ func (u *unit) now(now time.Time) { u.dueAt, u.latest = now, now }
 // changed makes the template due when things have calmed down.
 func (u *unit) changed(now time.Time) {
 	w := u.spec.Wait
-	if !u.done || w.Min <= 0 {
+	if !u.rendered || w.Min <= 0 {
 		u.now(now)
 		return
 	}

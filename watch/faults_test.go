@@ -14,6 +14,7 @@ import (
 
 var (
 	errBroken      = errors.New("broken")
+	errCutOff      = fmt.Errorf("%w: reset by peer", watch.ErrNoAnswer)
 	errUnreachable = fmt.Errorf("%w: connection refused", watch.ErrUnreachable)
 )
 
@@ -418,5 +419,33 @@ func TestOneProbeAtATime(t *testing.T) {
 		if c := r.Counts(); c.Running != 4 || c.Total != before.Total {
 			t.Errorf("%+v, want nothing but three that wait and the probe; it was %+v", c, before)
 		}
+	})
+}
+
+// An agent that is killed refuses connections, and resets those that it had: that
+// one was reset does not mean that it is back. A probe that is cut off is a probe that
+// has failed.
+func TestAConnectionThatIsCutOffIsNoAnswer(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, watch.Options{})
+		queries := r.keys(2)
+		r.run()
+		r.want(queries...)
+		r.Fail(queries[0], errUnreachable)
+		synctest.Wait()
+		r.Fail(queries[1], errCutOff)
+		synctest.Wait()
+		r.FailAll(errCutOff)
+		pass(time.Minute)
+		r.logged(slog.LevelWarn, "fake cannot be reached")
+		r.logged(slog.LevelInfo)
+		for _, q := range queries {
+			r.Fail(q, nil)
+		}
+		r.FailAll(nil)
+		pass(5 * time.Second)
+		r.hasAll(queries)
+		r.logged(slog.LevelWarn, "fake cannot be reached")
+		r.logged(slog.LevelInfo, "fake can be reached again")
 	})
 }

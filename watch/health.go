@@ -44,9 +44,12 @@ func (h *health) failed(e *entry, err error, now time.Time) time.Time {
 		e.trouble.since = now
 	}
 	e.trouble.count++
-	if errors.Is(err, ErrUnreachable) {
+	switch unanswered := errors.Is(err, ErrNoAnswer); {
+	case errors.Is(err, ErrUnreachable), unanswered && h.down():
 		h.unreachable(e, err, now)
-	} else {
+	case unanswered:
+		h.note(e, err)
+	default:
 		h.reached(now)
 		h.note(e, err)
 	}

@@ -22,10 +22,15 @@ type Answer struct {
 type Source interface {
 	// Fetch answers q, holding for up to hold while nothing is newer than after;
 	// after 0 is answered at once. It returns early with ctx's error when ctx ends.
-	// An error that wraps ErrUnreachable says that no query can be answered now.
+	// An error that wraps ErrUnreachable says that no query can be answered now, and one
+	// that wraps ErrNoAnswer does not show that any can.
 	// The text of an error is the same as long as its cause is, and holds no secret.
 	Fetch(ctx context.Context, q Query, after uint64, hold time.Duration) (Answer, error)
 }
 
 // ErrUnreachable is wrapped by the error of a source that cannot be reached at all.
 var ErrUnreachable = errors.New("cannot be reached")
+
+// ErrNoAnswer is wrapped by the error of a query that was cut off, or took too long:
+// it tells nothing of whether others are answered.
+var ErrNoAnswer = errors.New("no answer")

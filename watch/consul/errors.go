@@ -19,7 +19,14 @@ import (
 )
 
 // errSilent is the error of a request that took longer than it may.
-var errSilent = errors.New("no answer in time")
+var errSilent error = &unanswered{"no answer in time"}
+
+// unanswered is the error of a request that was not answered.
+type unanswered struct{ text string }
+
+func (e *unanswered) Error() string { return e.text }
+
+func (e *unanswered) Unwrap() error { return watch.ErrNoAnswer }
 
 // notEverywhere are the kinds of query that not every Consul knows, with who does.
 var notEverywhere = map[string]string{
@@ -56,11 +63,11 @@ func (s *Source) explain(ctx context.Context, err error) error {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) {
-		return fmt.Errorf("the connection was lost: %s", op.Err)
+		return &unanswered{"the connection was lost: " + op.Err.Error()}
 	}
 	var request *url.Error
 	if errors.As(err, &request) {
-		return fmt.Errorf("the connection was lost: %s", s.firstLine(request.Err.Error()))
+		return &unanswered{"the connection was lost: " + s.firstLine(request.Err.Error())}
 	}
 	return badAnswer(err)
 }
