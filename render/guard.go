@@ -112,8 +112,9 @@ func (x *execution) pass(p []byte) error {
 	if x.depth > maxDepth {
 		return &limitError{x.at, fmt.Sprintf("templates are executed more than %d deep within templates: does one execute itself?", maxDepth)}
 	}
-	if context.Cause(x.ctx) == errLate {
+	err := x.ctx.Err() // first: the time may be over at any moment
+	if err != nil && context.Cause(x.ctx) == errLate {
 		return &limitError{x.at, fmt.Sprintf("the template has not ended within %s: does it loop without end?", x.t.time)}
 	}
-	return x.ctx.Err()
+	return err
 }

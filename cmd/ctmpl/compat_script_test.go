@@ -235,8 +235,9 @@ func (s *script) until(file string, re *regexp.Regexp) (what string) {
 }
 
 // awaitHandlers waits until consul-template heeds signals, which it does some time
-// after it has begun to work. It is seen by SIGTSTP: a Go program catches that one only
-// when it is asked for. ctmpl heeds signals before it does anything else.
+// after it has begun to work. It is seen by those that a Go program catches only when
+// it is asked for them; it asks for all of its signals one after the other, and is idle
+// then. ctmpl heeds signals before it does anything else.
 func (s *script) awaitHandlers() {
 	if s.binary == program(s.t) {
 		return
@@ -244,17 +245,36 @@ func (s *script) awaitHandlers() {
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
 	_ = servers.Wait(ctx, func() error {
-		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.started.Process.Pid))
+		proc := fmt.Sprintf("/proc/%d", s.started.Process.Pid)
+		status, err := os.ReadFile(proc + "/status")
 		if err != nil || s.over() { // it has ended, or this is no Linux
 			return nil
 		}
 		_, caught, _ := strings.Cut(string(status), "SigCgt:\t")
 		caught, _, _ = strings.Cut(caught, "\n")
-		if bits, err := strconv.ParseUint(caught, 16, 64); err != nil || bits&(1<<(syscall.SIGTSTP-1)) == 0 {
-			return errors.New("it does not catch signals yet")
+		bits, err := strconv.ParseUint(caught, 16, 64)
+		for _, sig := range []syscall.Signal{syscall.SIGTSTP, syscall.SIGTTIN, syscall.SIGTTOU, syscall.SIGCONT} {
+			if err != nil || bits&(1<<(sig-1)) == 0 {
+				return errors.New("it does not catch signals yet")
+			}
+		}
+		if !idle(proc) {
+			return errors.New("it is busy")
 		}
 		return nil
 	})
+}
+
+// idle tells whether all threads of a process sleep.
+func idle(proc string) bool {
+	paths, _ := filepath.Glob(proc + "/task/*/stat")
+	for _, path := range paths {
+		stat, _ := os.ReadFile(path)
+		if _, rest, ok := strings.Cut(string(stat), ") "); ok && rest[0] != 'S' {
+			return false
+		}
+	}
+	return true
 }
 
 // over tells whether what was started has ended.
