@@ -146,16 +146,18 @@ func (d *daemon) run(ctx context.Context, arrived chan os.Signal) error {
 	d.ctx = ctx
 	d.checkConfig()
 	rendered := make(chan struct{})
-	g.Go(func() error { d.watcher.Run(ctx); return nil })
-	g.Go(func() error { child.Reap(ctx, d.log); return nil })
-	g.Go(func() error { return d.follow(ctx, rendered) })
-	g.Go(func() error {
+	parts := &parts{}
+	parts.run(g, "watching files", func() error { d.watcher.Run(ctx); return nil })
+	parts.run(g, "reaping", func() error { child.Reap(ctx, d.log); return nil })
+	parts.run(g, "asking the source", func() error { return d.follow(ctx, rendered) })
+	parts.run(g, "rendering and rolling out", func() error {
 		defer close(rendered)
 		return d.render(ctx)
 	})
 	if d.child != nil {
-		g.Go(func() error { return d.child.run(ctx, rendered) })
+		parts.run(g, "the supervised program", func() error { return d.child.run(ctx, rendered) })
 	}
+	defer parts.complain(ctx, d.log)()
 	err = g.Wait()
 	d.tell(systemd.SdNotifyStopping)
 	if errors.Is(err, errDone) {

@@ -63,7 +63,7 @@ func TestTokenFileIsReadAgain(t *testing.T) {
 	}
 	putKey(t, agent.Client, "k", "three")
 	f.expect("three")
-	for _, secret := range []string{"403", tokens[0].SecretID, tokens[1].SecretID} {
+	for _, secret := range []string{"HTTP status 403", tokens[0].SecretID, tokens[1].SecretID} {
 		if strings.Contains(f.log.text(), secret) {
 			t.Errorf("the log holds %q", secret)
 		}
