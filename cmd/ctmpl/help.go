@@ -17,8 +17,12 @@ catalog or the KV store changes, and runs a command when the result does.
   ctmpl -template "nginx.conf.tmpl:/etc/nginx/nginx.conf:nginx -s reload"
   ctmpl -config /etc/ctmpl.d
   ctmpl -once -dry -catalog catalog.hcl -template nginx.conf.tmpl
-  ctmpl check -config /etc/ctmpl.d
-  ctmpl completion bash
+
+Commands:
+  check FLAGS                 say all that is wrong with configuration and templates,
+                              without asking anybody or writing anything
+  completion SHELL            print what bash, zsh or fish needs to complete the
+                              command line
 `)
 	for _, group := range options {
 		fmt.Fprintf(&b, "\n%s:\n", group.title)
