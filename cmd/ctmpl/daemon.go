@@ -159,7 +159,6 @@ func (d *daemon) run(ctx context.Context, arrived chan os.Signal) error {
 	}
 	defer parts.complain(ctx, d.log)()
 	err = g.Wait()
-	d.tell(systemd.SdNotifyStopping)
 	if errors.Is(err, errDone) {
 		err = nil
 	}

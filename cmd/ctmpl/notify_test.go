@@ -1,12 +1,16 @@
 package main
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
+
+	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
 // systemd is told when everything is rendered, and when ctmpl ends.
@@ -25,7 +29,11 @@ func TestSystemdIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	cmd := exec.Command(program(t), "-catalog", catalog, "-template", source+":"+filepath.Join(dir, "out"))
+	if err := syscall.Mkfifo(filepath.Join(dir, "hold"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program(t), "-catalog", catalog, "-template", source+":"+filepath.Join(dir, "out")+
+		fmt.Sprintf(":cd %s; grep web out || { touch begun; cat hold; }", dir))
 	cmd.Env = append(os.Environ(), fastExit, "NOTIFY_SOCKET="+path)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -44,8 +52,21 @@ func TestSystemdIsTold(t *testing.T) {
 	if out, err := os.ReadFile(filepath.Join(dir, "out")); err != nil || string(out) != "web" {
 		t.Errorf("got %q, %v", out, err)
 	}
+	// Before the end, which the command holds up.
+	if err := os.WriteFile(catalog, []byte(`service { name = "api" }`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	servers.Eventually(t, wait, func() error {
+		_, err := os.Stat(filepath.Join(dir, "begun"))
+		return err
+	})
 	if err := cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
 	told("STOPPING=1")
+	hold, err := os.OpenFile(filepath.Join(dir, "hold"), os.O_WRONLY, 0) // the command goes on
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = hold.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	systemd "github.com/coreos/go-systemd/v22/daemon"
 	"golang.org/x/sys/unix"
 
 	"github.com/ctmpl/ctmpl/render/child"
@@ -44,6 +45,7 @@ func (d *daemon) heed(ctx context.Context, arrived <-chan os.Signal, stop contex
 			default:
 				stopping = true
 				d.log.Info("ending", "signal", unix.SignalName(s))
+				d.tell(systemd.SdNotifyStopping) // now: what is under way may take its time
 				stop(errInterrupted)
 			}
 		}
