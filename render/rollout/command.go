@@ -27,6 +27,9 @@ type Command struct {
 	// SIGKILL after KillTimeout, 2 s when 0.
 	KillSignal  syscall.Signal
 	KillTimeout time.Duration
+
+	// Quiet keeps what it prints for the error alone.
+	Quiet bool
 }
 
 const (
@@ -80,7 +83,7 @@ func (e *CommandError) Unwrap() error { return e.Err }
 func (c Command) Run(ctx context.Context) error {
 	timeout := c.Limit()
 	cmd := c.command()
-	out, err := capture(cmd)
+	out, err := capture(cmd, c.Quiet)
 	if err != nil {
 		return &CommandError{Err: err}
 	}
@@ -173,7 +176,7 @@ type output struct {
 	targets []io.Writer
 }
 
-func capture(cmd *exec.Cmd) (*output, error) {
+func capture(cmd *exec.Cmd, quiet bool) (*output, error) {
 	o := &output{}
 	for _, stream := range []struct {
 		set    *io.Writer
@@ -184,7 +187,9 @@ func capture(cmd *exec.Cmd) (*output, error) {
 			o.close()
 			return nil, err
 		}
-		*stream.set = w
+		if *stream.set = w; quiet {
+			stream.target = io.Discard
+		}
 		o.readers, o.writers, o.targets = append(o.readers, r), append(o.writers, w), append(o.targets, stream.target)
 	}
 	return o, nil
