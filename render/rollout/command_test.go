@@ -136,7 +136,7 @@ func TestApplyWritesAllFilesBeforeTheFirstCommand(t *testing.T) {
 	file := func(name string) []File {
 		return []File{{Path: path(name), Content: []byte(name), UID: -1, GID: -1}}
 	}
-	out := apply(t.Context(), Change{&Target{Log: quiet}, command("first"), file("a")}, Change{&Target{Log: quiet}, command("second"), file("b")})
+	out := apply(t.Context(), Change{Target: &Target{Log: quiet}, Plan: Plan{Commands: []Command{command("first")}}, Files: file("a")}, Change{Target: &Target{Log: quiet}, Plan: Plan{Commands: []Command{command("second")}}, Files: file("b")})
 	if content(t, path("first")) != "ab" || content(t, path("second")) != "ab" {
 		t.Errorf("first %q, second %q: %v", content(t, path("first")), content(t, path("second")), out)
 	}
@@ -152,7 +152,7 @@ func TestApplyRunsNoCommandForHalfOfTheFiles(t *testing.T) {
 	target, command := &Target{Log: quiet}, Command{Args: []string{"touch", ran}}
 	files := []File{{Path: filepath.Join(dir, "good"), UID: -1, GID: -1}, {Path: bad, Content: []byte("x"), UID: -1, GID: -1}}
 	for range 2 { // trying again changes nothing
-		out := apply(t.Context(), Change{target, command, files})
+		out := apply(t.Context(), Change{Target: target, Plan: Plan{Commands: []Command{command}}, Files: files})
 		if len(out[target].Errs) != 1 || !target.Owes() {
 			t.Errorf("got %+v, owes %v", out, target.Owes())
 		}
@@ -164,7 +164,7 @@ func TestApplyRunsNoCommandForHalfOfTheFiles(t *testing.T) {
 	if err := os.Remove(bad); err != nil {
 		t.Fatal(err)
 	}
-	out := apply(t.Context(), Change{target, command, files})
+	out := apply(t.Context(), Change{Target: target, Plan: Plan{Commands: []Command{command}}, Files: files})
 	if _, err := os.Stat(ran); err != nil || target.Owes() || len(out[target].Errs) > 0 || content(t, bad) != "x" {
 		t.Errorf("what is owed was not done: %v, %+v", err, out)
 	}
@@ -177,7 +177,7 @@ func TestApplyFinishesWhatItBeganWhenItIsToStop(t *testing.T) {
 	cancel()
 	finished := filepath.Join(dir, "finished")
 	file := []File{{Path: filepath.Join(dir, "f"), UID: -1, GID: -1}}
-	apply(ctx, Change{&Target{Log: quiet}, Command{Args: []string{"touch", finished}}, file})
+	apply(ctx, Change{Target: &Target{Log: quiet}, Plan: Plan{Commands: []Command{Command{Args: []string{"touch", finished}}}}, Files: file})
 	if _, err := os.Stat(finished); err != nil {
 		t.Error("a file was written and its command did not run")
 	}

@@ -35,6 +35,9 @@ type Driver interface {
 var (
 	// ErrCheckLive says that files can be checked only where they are live.
 	ErrCheckLive = errors.New("can be checked only in place")
+	// ErrKept says that a reload has failed and that the program goes on with what it
+	// had, so that it need not be reloaded again when the files are put back.
+	ErrKept = errors.New("goes on with what it had")
 	// ErrNotRunning says that there is nothing to reload.
 	ErrNotRunning = errors.New("is not running")
 )

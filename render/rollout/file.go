@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -33,6 +32,8 @@ type File struct {
 	Within string
 	// Why is what led to this content, for the log.
 	Why string
+	// Template is what the file comes from, for the record of a target.
+	Template string
 }
 
 // defaultMode is the permission of a new file.
@@ -47,6 +48,41 @@ func (f File) Differs() (bool, error) {
 	defer p.disk.Close()
 	return p.differs(), nil
 }
+
+// Resolve gives the absolute path of the destination, with symbolic links followed.
+func (f File) Resolve() (string, error) {
+	disk, path, err := f.open()
+	if err != nil {
+		return "", err
+	}
+	defer disk.Close()
+	if path, err = followLinks(disk, path); err != nil {
+		return "", err
+	}
+	return f.place(path), nil
+}
+
+// place is the absolute path of what is at a path of the file's disk.
+func (f File) place(path string) string {
+	path = filepath.Join(f.Within, path)
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// attributesOf gives permission and owner of a file.
+func attributesOf(path string) (mode fs.FileMode, uid, gid int, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	return info.Mode() & permissions, int(stat.Uid), int(stat.Gid), nil
+}
+
+// permissions are the bits of a mode that are kept or set.
+const permissions = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 
 // plan is what it takes to put a file in place.
 type plan struct {
@@ -104,7 +140,6 @@ func (p plan) look(f File) (plan, error) {
 // compare fills in what differs from the file that is there.
 func (p plan) compare(f File, info fs.FileInfo) (plan, error) {
 	p.exists = true
-	const permissions = fs.ModePerm | fs.ModeSetuid | fs.ModeSetgid | fs.ModeSticky
 	if p.mode == 0 && !f.ExactMode {
 		p.mode = info.Mode() & permissions
 	}
@@ -131,38 +166,6 @@ func (p plan) compare(f File, info fs.FileInfo) (plan, error) {
 	return p, nil
 }
 
-// Put makes the destination as f says and tells whether that changed anything.
-func (f File) Put(log *slog.Logger) (changed bool, err error) {
-	p, err := f.plan()
-	if err != nil {
-		return false, err
-	}
-	defer p.disk.Close()
-	if !p.differs() {
-		return false, nil
-	}
-	err = f.put(p, log)
-	return err == nil, err
-}
-
-func (f File) put(p plan, log *slog.Logger) error {
-	switch {
-	case f.Append:
-		return f.extend(p)
-	case !p.content && f.Within == "":
-		return p.setAttributes(byName(p.path))
-	}
-	if err := f.needDir(p.disk, filepath.Dir(p.path)); err != nil {
-		return err
-	}
-	if f.Backup && p.exists {
-		if err := backup(p.disk, p.path); err != nil {
-			log.Warn("cannot keep the old file as a backup", "file", p.path, "error", err)
-		}
-	}
-	return f.replace(p, log)
-}
-
 func (f File) needDir(disk disk, dir string) error {
 	if f.NeedDir {
 		if _, err := disk.Stat(dir); err != nil {
@@ -171,31 +174,6 @@ func (f File) needDir(disk disk, dir string) error {
 		return nil
 	}
 	return disk.MkdirAll(dir, 0o755)
-}
-
-// replace writes a new file beside the old one and renames it over that.
-func (f File) replace(p plan, log *slog.Logger) error {
-	tmp, file, err := createTemp(p.disk, p.path)
-	if err != nil {
-		return err
-	}
-	defer p.disk.Remove(tmp) // finds nothing after the rename
-	if err := f.write(file, p); err != nil {
-		return err
-	}
-	err = p.disk.Rename(tmp, p.path)
-	if errors.Is(err, syscall.EBUSY) {
-		log.Warn("the destination cannot be replaced (is it a bind mount?): writing it in place, which is not atomic", "file", p.path)
-		return f.fill(p)
-	}
-	if err != nil {
-		return err
-	}
-	dir := filepath.Dir(p.path)
-	if err := syncDir(p.disk, dir); err != nil { // the file is in place all the same
-		log.Warn("cannot sync the directory: the new file may be lost in a power failure", "directory", dir, "error", err)
-	}
-	return nil
 }
 
 // fill writes into the file that is there.

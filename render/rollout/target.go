@@ -1,17 +1,19 @@
 package rollout
 
 import (
-	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log/slog"
-	"time"
 )
 
 // The steps of a rollout.
 const (
-	StepWrite  = "write"
+	StepWrite  = "write" // the files, beside their destinations and then in their places
+	StepCheck  = "check"
 	StepReload = "reload"
+	StepVerify = "verify"
+	StepUndo   = "undo"
 )
 
 // Error is a rollout that failed: at which step, on what, and why.
@@ -26,84 +28,97 @@ func (e *Error) Error() string { return fmt.Sprintf("%s %s: %s", e.Step, e.On, e
 // Unwrap gives the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Target is what takes effect as one: the files of all templates that share a
-// command. It is not safe for use by several goroutines.
-type Target struct {
-	Log  *slog.Logger
-	owed bool // files have changed since the command last succeeded
+// Plan is how files are checked, and how they take effect.
+type Plan struct {
+	Checks   []Check   // of staged files
+	Driver   Driver    // checks and reloads, beside the commands; nil when there is none
+	Commands []Command // that reload
+	Verifies []Command // that look whether all is well then
+	// Undo puts everything back as it was when a step fails. Without it the files stay,
+	// and the commands are tried again.
+	Undo bool
+	// Canonical gives what counts of a file's content: as long as that is the same, no
+	// reload is needed. Without it all counts.
+	Canonical func([]byte) []byte
 }
 
-// Owes tells whether the command is to run though no file may change any more.
-func (t *Target) Owes() bool { return t.owed }
+// none tells whether there is nothing to do for files to take effect.
+func (p Plan) none() bool { return p.Driver == nil && len(p.Commands) == 0 && len(p.Verifies) == 0 }
 
-// Owe has the command run with the next Change, whether or not a file changes then.
+// Target is what takes effect as one: the files of all templates that share a
+// command, or that belong to one group. It is not safe for use by several goroutines.
+type Target struct {
+	Log *slog.Logger
+	// Record is what is kept of the target; nil when nothing is.
+	Record *Record
+	// At is called at each point where a rollout may be cut short; nil does nothing.
+	At func(point string)
+
+	owed bool    // files have changed since the reload last succeeded
+	left []*undo // what could not be put back
+}
+
+// Owes tells whether there is something to do though no file may change any more.
+func (t *Target) Owes() bool { return t.owed || len(t.left) > 0 }
+
+// Owe has the reload take place with the next Change, whether or not a file changes
+// then.
 func (t *Target) Owe() { t.owed = true }
 
-// Change is what is to be rolled out to one target. Without files, a command that is
-// owed is tried again.
+func (t *Target) at(point string) {
+	if t.At != nil {
+		t.At(point)
+	}
+}
+
+// Change is what is to be rolled out to one target. Without files, what is owed is
+// tried again.
 type Change struct {
-	Target  *Target
-	Command Command
-	Files   []File
+	Target *Target
+	Plan   Plan
+	Files  []File
+	// Version is what the driver is to see after the reload; it may be empty.
+	Version string
+	// Templates are all that the target has, and Note what is to be kept with its
+	// files, for Record.
+	Templates []string
+	Note      json.RawMessage
 }
 
 // Outcome is what became of a Change.
 type Outcome struct {
 	Target    *Target
 	Changed   bool   // files have
-	Unwritten []File // those that could not be written
-	Errs      []*Error
+	Unwritten []File // those that could not be written, without Undo
+	Undone    bool   // all is as it was before
+	Bad       bool   // the files are to blame: there is no use in trying the same again
+	// Waiting says that all is in place, and who is to take it over once it is there.
+	Waiting string
+	Errs    []*Error
 }
 
-// Apply rolls out several changes: first it writes all files, then it runs the
-// commands that are owed, in this order, and tells done of each change as soon as it
-// is through with it. An error of one stops none of the others. What has begun is
-// brought to its end when ctx ends.
+func (o *Outcome) fail(step, on string, err error) {
+	o.Errs = append(o.Errs, &Error{Step: step, On: on, Err: err})
+}
+
+// Apply rolls out several changes: first it puts all files in place, then it reloads
+// what is owed, in this order, and tells done of each change as soon as it is through
+// with it. An error of one stops none of the others. What has begun is brought to its
+// end, or undone, when ctx ends.
 func Apply(ctx context.Context, changes []Change, done func(Outcome)) {
-	ctx = context.WithoutCancel(ctx) // a file without its command would be half a rollout
-	outcomes := make([]Outcome, len(changes))
-	for i, c := range changes {
-		outcomes[i].Target = c.Target
-		c.Target.write(c.Files, &outcomes[i])
-		if c.Command.None() {
-			c.Target.owed = false
-			done(outcomes[i])
-		}
-	}
-	for i, c := range changes {
-		if c.Command.None() {
+	ctx = context.WithoutCancel(ctx) // half a rollout is not to be left behind
+	var begun []*attempt
+	for _, c := range changes {
+		a := &attempt{Change: c, t: c.Target, out: Outcome{Target: c.Target}}
+		if a.prepare(ctx); c.Plan.none() || len(a.out.Errs) > 0 && c.Plan.Undo {
+			a.finish(ctx)
+			done(a.out)
 			continue
 		}
-		c.Target.reload(ctx, c.Command, &outcomes[i])
-		done(outcomes[i])
+		begun = append(begun, a)
 	}
-}
-
-// write puts the files in place.
-func (t *Target) write(files []File, out *Outcome) {
-	for _, f := range files {
-		changed, err := f.Put(t.Log)
-		if changed {
-			t.owed, out.Changed = true, true
-			t.Log.Info("wrote", "file", f.Path, "bytes", len(f.Content), "why", cmp.Or(f.Why, "the destination differed"))
-		}
-		if err != nil {
-			out.Unwritten = append(out.Unwritten, f)
-			out.Errs = append(out.Errs, &Error{Step: StepWrite, On: f.Path, Err: err})
-		}
+	for _, a := range begun {
+		a.finish(ctx)
+		done(a.out)
 	}
-}
-
-// reload runs the command if it is owed, but not on half of the files.
-func (t *Target) reload(ctx context.Context, command Command, out *Outcome) {
-	if !t.owed || len(out.Unwritten) > 0 {
-		return
-	}
-	start := time.Now()
-	if err := command.Run(ctx); err != nil {
-		out.Errs = append(out.Errs, &Error{Step: StepReload, On: fmt.Sprintf("%q", command), Err: err})
-		return
-	}
-	t.owed = false
-	t.Log.Info("ran", "command", command, "took", time.Since(start).Round(time.Millisecond))
 }

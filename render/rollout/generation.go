@@ -1,0 +1,225 @@
+package rollout
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+)
+
+// Generation is one good state of a target: all of its files as they were when they
+// had been checked, reloaded and verified.
+type Generation struct {
+	Number int
+	Time   time.Time
+	Files  []Kept
+	// Note is what the engine wants to know of it.
+	Note json.RawMessage
+}
+
+// Kept is a file of a generation. Its content is kept beside.
+type Kept struct {
+	Path     string // absolute
+	Within   string // as of File
+	Template string // that it comes from
+	Hash     string // SHA-256 of the content, hex
+	Size     int
+	Mode     fs.FileMode
+	UID, GID int
+}
+
+// Generations gives what is kept, the oldest first.
+func (r *Record) Generations() ([]Generation, error) {
+	names, err := filepath.Glob(r.path("good-*.json"))
+	if err != nil {
+		return nil, err
+	}
+	var all []Generation
+	for _, name := range names {
+		var g Generation
+		if err := readJSON(name, &g); err == nil { // one that cannot be read is none
+			all = append(all, g)
+		}
+	}
+	slices.SortFunc(all, func(a, b Generation) int { return cmp.Compare(a.Number, b.Number) })
+	return all, nil
+}
+
+// Last is the generation that was applied last; nil when there is none.
+func (r *Record) Last() *Generation {
+	if r == nil {
+		return nil
+	}
+	return r.now
+}
+
+// next is the number of the generation to come.
+func (r *Record) next() int {
+	if r.now == nil {
+		return 1
+	}
+	return r.now.Number + 1
+}
+
+// add keeps a generation: the files given, and those of the last one that come from
+// the templates which are left and were not among the given.
+func (r *Record) add(files []File, templates []string, note json.RawMessage) error {
+	if r == nil {
+		return nil
+	}
+	g := Generation{Number: r.next(), Time: time.Now(), Note: note}
+	given := map[string]bool{}
+	for _, f := range files {
+		if f.Append {
+			continue // what others have written there is not ours to keep
+		}
+		kept, err := r.keepFile(f)
+		if err != nil {
+			return err
+		}
+		g.Files = append(g.Files, kept)
+		given[f.Template] = true
+	}
+	if r.now != nil {
+		if g.Note == nil {
+			g.Note = r.now.Note
+		}
+		for _, k := range r.now.Files {
+			if slices.Contains(templates, k.Template) && !given[k.Template] {
+				g.Files = append(g.Files, k)
+			}
+		}
+	}
+	slices.SortFunc(g.Files, func(a, b Kept) int { return cmp.Compare(a.Path, b.Path) })
+	if r.now != nil && slices.Equal(g.Files, r.now.Files) {
+		if bytes.Equal(g.Note, r.now.Note) {
+			return nil
+		}
+		g.Number, g.Time = r.now.Number, r.now.Time // the same files, of other data
+	}
+	if err := writeJSON(r.generation(g.Number), g, false); err != nil {
+		return err
+	}
+	r.now = &g
+	return r.tidy()
+}
+
+func (r *Record) generation(number int) string { return r.path(fmt.Sprintf("good-%06d.json", number)) }
+
+// keepFile keeps the content of a file, and says how the file is now.
+func (r *Record) keepFile(f File) (Kept, error) {
+	sum := sha256.Sum256(f.Content)
+	path, err := f.Resolve()
+	if err != nil {
+		return Kept{}, err
+	}
+	k := Kept{Path: path, Within: f.Within, Template: f.Template, Hash: hex.EncodeToString(sum[:]), Size: len(f.Content)}
+	if k.Mode, k.UID, k.GID, err = attributesOf(path); err != nil {
+		return Kept{}, err
+	}
+	blob := r.blob(k.Hash)
+	if _, err := os.Stat(blob); err == nil {
+		return k, nil
+	}
+	return k, writePrivate(blob, f.Content, false)
+}
+
+func (r *Record) blob(hash string) string { return filepath.Join(r.dir, "blobs", hash) }
+
+// tidy forgets the generations that are too old, and the contents that none has.
+func (r *Record) tidy() error {
+	all, err := r.Generations()
+	if err != nil {
+		return err
+	}
+	used := map[string]bool{}
+	for i, g := range all {
+		if i < len(all)-r.keep {
+			_ = os.Remove(r.generation(g.Number))
+			continue
+		}
+		for _, k := range g.Files {
+			used[k.Hash] = true
+		}
+	}
+	blobs, err := os.ReadDir(filepath.Join(r.dir, "blobs"))
+	if err != nil {
+		return err
+	}
+	for _, b := range blobs {
+		if !used[b.Name()] {
+			_ = os.Remove(r.blob(b.Name()))
+		}
+	}
+	return nil
+}
+
+// Restore gives the files of a generation.
+func (r *Record) Restore(number int) ([]File, error) {
+	var g Generation
+	if err := readJSON(r.generation(number), &g); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("there is no good output %d any more", number)
+		}
+		return nil, err
+	}
+	var files []File
+	for _, k := range g.Files {
+		content, err := os.ReadFile(r.blob(k.Hash))
+		if err != nil {
+			return nil, err
+		}
+		if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != k.Hash {
+			return nil, fmt.Errorf("the copy of %s is damaged", k.Path)
+		}
+		files = append(files, File{
+			Path: k.Path, Content: content, Mode: k.Mode, ExactMode: true, UID: k.UID, GID: k.GID, Within: k.Within, Template: k.Template,
+			Why: fmt.Sprintf("restored from good output %d", number),
+		})
+	}
+	return files, nil
+}
+
+// Drift gives the files that are not as they were applied last, each with what is
+// different: somebody else has changed them.
+func (r *Record) Drift() []string {
+	if r == nil || r.now == nil {
+		return nil
+	}
+	var found []string
+	for _, k := range r.now.Files {
+		if what := k.drift(); what != "" {
+			found = append(found, k.Path+" "+what)
+		}
+	}
+	return found
+}
+
+func (k Kept) drift() string {
+	content, err := os.ReadFile(k.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "is gone"
+	}
+	if err != nil {
+		return "cannot be read: " + err.Error()
+	}
+	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != k.Hash {
+		return "has another content"
+	}
+	mode, uid, gid, err := attributesOf(k.Path)
+	if err == nil && mode != k.Mode {
+		return fmt.Sprintf("has another mode: %04o, was %04o", mode.Perm(), k.Mode.Perm())
+	}
+	if err == nil && (uid != k.UID || gid != k.GID) {
+		return fmt.Sprintf("has another owner: %d:%d, was %d:%d", uid, gid, k.UID, k.GID)
+	}
+	return ""
+}

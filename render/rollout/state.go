@@ -1,0 +1,181 @@
+package rollout
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"syscall"
+)
+
+// State is the directory in which targets keep what has to last: their last good
+// outputs, and what was under way. Each target has a directory of its own there.
+type State struct {
+	Dir  string
+	Keep int // last good outputs of each target
+}
+
+// Record is what is kept of one target. It is for one process at a time, and for one
+// goroutine.
+type Record struct {
+	Name string
+	dir  string
+	keep int
+	lock *os.File
+	now  *Generation // the one that was applied last; nil when there is none
+}
+
+// ErrInUse says that another process has the record of a target open.
+var ErrInUse = errors.New("another ctmpl keeps its state there")
+
+var unsafeInName = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
+
+// slug is a target's name as the name of a directory.
+func slug(name string) string {
+	text := unsafeInName.ReplaceAllString(name, "_")
+	if len(text) > 60 {
+		text = text[len(text)-60:]
+	}
+	sum := sha256.Sum256([]byte(name))
+	return text + "-" + hex.EncodeToString(sum[:4])
+}
+
+// Path is the directory of a target.
+func (s *State) Path(name string) string { return filepath.Join(s.Dir, "targets", slug(name)) }
+
+// Open opens the record of a target, which is made when there is none.
+func (s *State) Open(name string) (*Record, error) {
+	dir := s.Path(name)
+	if err := os.MkdirAll(filepath.Join(dir, "blobs"), 0o700); err != nil {
+		return nil, err
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = lock.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			err = ErrInUse
+		}
+		return nil, err
+	}
+	r := &Record{Name: name, dir: dir, keep: max(s.Keep, 1), lock: lock}
+	if err := writeJSON(r.path("name"), name, false); err != nil {
+		r.Close()
+		return nil, err
+	}
+	if all, err := r.Generations(); err == nil && len(all) > 0 {
+		r.now = &all[len(all)-1]
+	}
+	return r, nil
+}
+
+// Close lets other processes open the record.
+func (r *Record) Close() { _ = r.lock.Close() }
+
+func (r *Record) path(name string) string { return filepath.Join(r.dir, name) }
+
+// Request is the file through which a process asks the one that has the record open
+// for something.
+func (r *Record) Request() string { return r.path("request.json") }
+
+// pending is what is under way: what to put back when it is cut short, and whether
+// the reload is owed.
+type pending struct {
+	Generation int // that is to come of it
+	Undo       []*undo
+}
+
+// begin notes what is under way before it is begun. Only what has to be put back must
+// last through a power failure: after one, all programs start anew with what is there.
+func (r *Record) begin(undos []*undo) error {
+	if r == nil {
+		return nil
+	}
+	return writeJSON(r.path("pending.json"), pending{Generation: r.next(), Undo: undos}, len(undos) > 0)
+}
+
+// end notes that nothing is under way any more.
+func (r *Record) end() {
+	if r != nil {
+		_ = os.Remove(r.path("pending.json"))
+	}
+}
+
+// unfinished gives what was under way when the process before ended.
+func (r *Record) unfinished() (*pending, error) {
+	var p pending
+	switch err := readJSON(r.path("pending.json"), &p); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	return &p, nil
+}
+
+// Pin is why a target stays as it is until it is released.
+type Pin struct{ Why string }
+
+// Pin keeps a target as it is, also over restarts.
+func (r *Record) Pin(why string) error { return writeJSON(r.path("pin.json"), Pin{why}, true) }
+
+// Unpin ends that.
+func (r *Record) Unpin() { _ = os.Remove(r.path("pin.json")) }
+
+// Pinned says why the target stays as it is; it is empty when it does not.
+func (r *Record) Pinned() string {
+	var p Pin
+	_ = readJSON(r.path("pin.json"), &p)
+	return p.Why
+}
+
+// writeJSON replaces a file that only we may read. sync makes it last through a power
+// failure.
+func writeJSON(path string, v any, sync bool) error {
+	data, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return err
+	}
+	return writePrivate(path, append(data, '\n'), sync)
+}
+
+func writePrivate(path string, data []byte, sync bool) error {
+	tmp := path + ".tmp"
+	file, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil && sync {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp)
+		return err
+	}
+	if sync {
+		return syncDir(everywhere{}, filepath.Dir(path))
+	}
+	return nil
+}
+
+func readJSON(path string, v any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	return nil
+}
