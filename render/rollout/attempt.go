@@ -18,7 +18,6 @@ type attempt struct {
 	committed []*staged
 	live      bool // the driver can check files only in their places
 	idle      bool // what changed needs no reload
-	reloaded  bool // one was tried
 	out       Outcome
 }
 
@@ -201,20 +200,13 @@ func (a *attempt) finish(ctx context.Context) {
 
 // reload has the files taken over.
 func (a *attempt) reload(ctx context.Context) bool {
-	start := time.Now()
-	a.reloaded = true
-	if d := a.Plan.Driver; d != nil {
-		err := d.Reload(ctx, a.Version)
-		switch {
-		case errors.Is(err, ErrNotRunning):
-			a.out.Waiting = err.Error()
-			return true
-		case err != nil:
-			a.out.fail(StepReload, d.String(), err)
-			return false
-		}
-		a.t.Log.Info("reloaded", "program", d, "took", time.Since(start).Round(time.Millisecond))
+	if d := a.Plan.Driver; d != nil && !a.drive(ctx, d) {
+		return false
 	}
+	if a.out.Waiting != "" {
+		return true
+	}
+	a.out.Reloaded = a.out.Reloaded || len(a.Plan.Commands) > 0
 	for _, c := range a.Plan.Commands {
 		start := time.Now()
 		if err := c.Run(ctx); err != nil {
@@ -224,6 +216,23 @@ func (a *attempt) reload(ctx context.Context) bool {
 		a.t.Log.Info("ran", "command", c, "took", time.Since(start).Round(time.Millisecond))
 	}
 	a.t.at("reloaded")
+	return true
+}
+
+// drive has a driver reload.
+func (a *attempt) drive(ctx context.Context, d Driver) bool {
+	start := time.Now()
+	err := d.Reload(ctx, a.Version)
+	if errors.Is(err, ErrNotRunning) {
+		a.out.Waiting = err.Error()
+		return true
+	}
+	a.out.Reloaded = true
+	if err != nil {
+		a.out.fail(StepReload, d.String(), err)
+		return false
+	}
+	a.t.Log.Info("reloaded", "program", d, "took", time.Since(start).Round(time.Millisecond))
 	return true
 }
 
@@ -283,7 +292,7 @@ func (a *attempt) undo(ctx context.Context) {
 		return
 	}
 	a.out.Undone, a.out.Changed, a.t.owed = true, false, false
-	if !a.reloaded || errors.Is(a.out.Errs[len(a.out.Errs)-1], ErrKept) {
+	if !a.out.Reloaded || errors.Is(a.out.Errs[len(a.out.Errs)-1], ErrKept) {
 		a.t.Record.end()
 		return
 	}

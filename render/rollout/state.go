@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"syscall"
+	"time"
 )
 
 // State is the directory in which targets keep what has to last: their last good
@@ -58,11 +59,8 @@ func (s *State) Open(name string) (*Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+	if err := hold(lock); err != nil {
 		_ = lock.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			err = ErrInUse
-		}
 		return nil, err
 	}
 	r := &Record{Name: name, dir: dir, keep: max(s.Keep, 1), lock: lock}
@@ -76,14 +74,26 @@ func (s *State) Open(name string) (*Record, error) {
 	return r, nil
 }
 
+// lockFor is how long others may look at a record whose lock we want.
+const lockFor = 200 * time.Millisecond
+
+// hold takes a lock, which ends with the process.
+func hold(lock *os.File) error {
+	for end := time.Now().Add(lockFor); ; time.Sleep(10 * time.Millisecond) {
+		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		switch {
+		case !errors.Is(err, syscall.EWOULDBLOCK):
+			return err
+		case time.Now().After(end):
+			return ErrInUse
+		}
+	}
+}
+
 // Close lets other processes open the record.
 func (r *Record) Close() { _ = r.lock.Close() }
 
 func (r *Record) path(name string) string { return filepath.Join(r.dir, name) }
-
-// Request is the file through which a process asks the one that has the record open
-// for something.
-func (r *Record) Request() string { return r.path("request.json") }
 
 // pending is what is under way: what to put back when it is cut short, and whether
 // the reload is owed.
@@ -124,10 +134,19 @@ func (r *Record) unfinished() (*pending, error) {
 type Pin struct{ Why string }
 
 // Pin keeps a target as it is, also over restarts.
-func (r *Record) Pin(why string) error { return writeJSON(r.path("pin.json"), Pin{why}, true) }
+func (r *Record) Pin(why string) error {
+	if r == nil {
+		return errors.New("no state is kept")
+	}
+	return writeJSON(r.path("pin.json"), Pin{why}, true)
+}
 
 // Unpin ends that.
-func (r *Record) Unpin() { _ = os.Remove(r.path("pin.json")) }
+func (r *Record) Unpin() {
+	if r != nil {
+		_ = os.Remove(r.path("pin.json"))
+	}
+}
 
 // Pinned says why the target stays as it is; it is empty when it does not.
 func (r *Record) Pinned() string {

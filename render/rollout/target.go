@@ -90,6 +90,7 @@ type Outcome struct {
 	Target    *Target
 	Changed   bool   // files have
 	Unwritten []File // those that could not be written, without Undo
+	Reloaded  bool   // a reload was tried
 	Undone    bool   // all is as it was before
 	Bad       bool   // the files are to blame: there is no use in trying the same again
 	// Waiting says that all is in place, and who is to take it over once it is there.

@@ -126,7 +126,7 @@ func (t *Target) Recover(paths []string) {
 	if t.Record == nil {
 		return
 	}
-	defer sweep(paths)
+	defer func() { sweep(paths, len(t.left) == 0) }()
 	p, err := t.Record.unfinished()
 	if err != nil {
 		t.Log.Error("cannot read what was under way when ctmpl was ended", "error", err)
@@ -153,9 +153,9 @@ func (t *Target) Recover(paths []string) {
 	}
 }
 
-// sweep removes what a process that was killed has left beside the destinations. What
-// it takes to put a file back stays.
-func sweep(paths []string) {
+// sweep removes what a process that was killed has left beside the destinations: what
+// it had staged, and the files before, where they are not needed any more.
+func sweep(paths []string, undone bool) {
 	for _, path := range paths {
 		path, err := (File{Path: path}).Resolve()
 		if err != nil {
@@ -165,7 +165,8 @@ func sweep(paths []string) {
 		entries, _ := os.ReadDir(filepath.Dir(path))
 		for _, e := range entries {
 			rest, ours := strings.CutPrefix(e.Name(), prefix)
-			if _, err := strconv.ParseUint(rest, 10, 32); ours && err == nil {
+			_, err := strconv.ParseUint(rest, 10, 32)
+			if ours && (err == nil || undone && "-"+rest == undoSuffix[len(".ctmpl"):]) {
 				_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
 			}
 		}
