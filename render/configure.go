@@ -2,12 +2,15 @@ package render
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
+
+	"github.com/ctmpl/ctmpl/render/rollout"
 )
 
 // configure sets the templates. One that stays keeps its state.
-func (e *Engine) configure(specs []Spec, now time.Time) {
+func (e *Engine) configure(specs []Spec, now time.Time) error {
 	old := e.units
 	e.units = nil
 	used := map[*target]bool{}
@@ -27,6 +30,20 @@ func (e *Engine) configure(specs []Spec, now time.Time) {
 		u.target.drop(u)
 	}
 	e.retire()
+	return e.openAll(now)
+}
+
+// openAll opens the records of the targets, and has what failed tried again: it may
+// have been the configuration. The error is of targets that are not to be touched.
+func (e *Engine) openAll(now time.Time) error {
+	var errs []error
+	for _, t := range e.targets {
+		errs = append(errs, e.open(t))
+		if t.bad != [32]byte{} && !t.busy {
+			t.bad, t.retryAt = [32]byte{}, now
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // takeOut finds the unit of the same template and removes it from the list.
@@ -40,19 +57,18 @@ func takeOut(units *[]*unit, spec *Spec) *unit {
 	return nil
 }
 
-// aim gives a template its target: that of all templates with the same command, or
-// of its destination when it has none. used are the targets of this configuration
-// so far. What the target before owes, because its command failed or was still
-// running, the new one owes.
+// aim gives a template its target. used are the targets of this configuration so far.
+// What the target before owes, because its reload failed or was still running, the new
+// one owes.
 func (e *Engine) aim(u *unit, used map[*target]bool) {
-	t := e.targetFor(u.spec)
+	t := e.targetFor(u.spec.targetKey())
 	if !used[t] {
 		used[t] = true
-		t.command = u.spec.Command
+		t.begin(u)
 		// Its place among the others is that of its first template.
 		e.targets = append(slices.DeleteFunc(e.targets, func(o *target) bool { return o == t }), t)
 	}
-	t.command.Timeout = max(t.command.Limit(), u.spec.Command.Limit())
+	t.join(u)
 	if before := u.target; before != nil && before != t {
 		before.drop(u)
 		t.inherit(before)
@@ -63,26 +79,66 @@ func (e *Engine) aim(u *unit, used map[*target]bool) {
 	u.target = t
 }
 
-func (e *Engine) targetFor(spec Spec) *target {
-	key := spec.Command.Key()
-	if spec.Command.None() {
-		key = "\x00" + spec.File.Path
-	}
+func (e *Engine) targetFor(key string) *target {
 	for _, t := range e.targets {
 		if t.key == key {
 			return t
 		}
 	}
-	t := e.newTarget()
-	t.key = key
+	t := e.newTarget(key)
 	e.targets = append(e.targets, t)
 	return t
+}
+
+// begin sets a target up anew, from its first template.
+func (t *target) begin(u *unit) {
+	s := u.spec.Target
+	if t.spec.MinInterval != s.MinInterval || t.spec.MaxPerMinute != s.MaxPerMinute || t.label == "" {
+		t.limit = newLimit(s)
+	}
+	t.spec, t.label = s, nameOf(u)
+	t.plan = rollout.Plan{Driver: s.Driver, Canonical: s.Canonical, Undo: s.Driver != nil || s.Group != ""}
+	if !s.Check.None() {
+		t.plan.Checks = append(t.plan.Checks, rollout.Check{Command: s.Check})
+		t.plan.Undo = true
+	}
+	t.plan.Commands = merge(nil, s.Command)
+	t.plan.Verifies = merge(nil, s.Verify)
+}
+
+// join adds what a template has of its own to the plan of its target.
+func (t *target) join(u *unit) {
+	if !u.spec.Check.None() {
+		t.plan.Checks = append(t.plan.Checks, rollout.Check{Command: u.spec.Check, Template: u.spec.File.Path})
+	}
+	t.plan.Commands = merge(t.plan.Commands, u.spec.Command)
+	t.plan.Verifies = merge(t.plan.Verifies, u.spec.Verify)
+	t.plan.Undo = t.plan.Undo || len(t.plan.Checks)+len(t.plan.Verifies) > 0
+}
+
+// merge adds a command to those that are there, once, with the longest of its times.
+func merge(list []rollout.Command, c rollout.Command) []rollout.Command {
+	if c.None() {
+		return list
+	}
+	for i := range list {
+		if list[i].Key() == c.Key() {
+			list[i].Timeout = max(list[i].Limit(), c.Limit())
+			return list
+		}
+	}
+	c.Timeout = c.Limit()
+	return append(list, c)
 }
 
 // retire forgets targets that no template has any more, once their rollout has ended.
 func (e *Engine) retire() {
 	e.targets = slices.DeleteFunc(e.targets, func(t *target) bool {
-		return !t.busy && !slices.ContainsFunc(e.units, func(u *unit) bool { return u.target == t })
+		gone := !t.busy && !slices.ContainsFunc(e.units, func(u *unit) bool { return u.target == t })
+		if gone {
+			t.close()
+		}
+		return gone
 	})
 }
 
@@ -90,7 +146,9 @@ func (e *Engine) retire() {
 // they have read. It returns when the engine has taken them over, or when ctx ends.
 func (e *Engine) Configure(ctx context.Context, specs []Spec) {
 	e.do(ctx, func() {
-		e.configure(specs, time.Now())
+		if err := e.configure(specs, time.Now()); err != nil {
+			e.opt.Log.Error("overwritten all the same: ctmpl runs already", "error", err)
+		}
 		for _, u := range e.units {
 			e.complain(u)
 		}

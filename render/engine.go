@@ -30,6 +30,11 @@ type Options struct {
 	Diff   bool
 	Colour bool // of what is shown
 
+	// State is where good outputs are kept; nowhere when it is nil.
+	State *rollout.State
+	// At is called at each point where a rollout may be cut short, for tests.
+	At func(point string)
+
 	// Complete is called when every template has been rolled out, once; with Once not
 	// when something did not work out. Changed is called after that, each time when
 	// files have changed and their commands have succeeded. Both are called by the
@@ -63,7 +68,12 @@ type Engine struct {
 // them can be used.
 func New(specs []Spec, opt Options) (*Engine, error) {
 	e := &Engine{opt: opt, events: make(chan func()), results: make(chan rollout.Outcome), ended: make(chan struct{})}
-	e.configure(specs, time.Now())
+	if opt.Show != nil {
+		e.opt.State = nil // nothing is rolled out
+	}
+	if err := e.configure(specs, time.Now()); err != nil {
+		return nil, err
+	}
 	var errs []error
 	for _, u := range e.units {
 		if u.tmpl != nil {
@@ -96,6 +106,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		e.notice()
 		e.render(ctx)
 		e.report(time.Now())
+		e.publish()
 		e.announce()
 		if e.opt.Once && e.finished() || e.fatal {
 			return e.verdict()
@@ -151,7 +162,8 @@ func (e *Engine) complete() bool {
 // notice passes changed answers on to the templates that have read them.
 func (e *Engine) notice() {
 	now := time.Now()
-	for q := range e.opt.Store.Take() {
+	e.reconsider()
+	for q, change := range e.opt.Store.Take() {
 		_, rev, ok := e.opt.Store.Get(q)
 		if !ok {
 			continue
@@ -160,7 +172,7 @@ func (e *Engine) notice() {
 			if e.opt.Once && u.rendered {
 				continue // once is once, though it waits for others
 			}
-			u.notice(q, rev, now)
+			u.notice(q, rev, change.Removals, now)
 		}
 	}
 }
@@ -206,7 +218,11 @@ func (e *Engine) hand(u *unit, output []byte) {
 		if e.opt.Diff {
 			e.logDiff(file)
 		}
-		u.target.take(u, append(u.writes, file))
+		r := ready{unit: u, files: append(u.writes, file), version: u.version}
+		for i := range r.files {
+			r.files[i].Template = u.spec.File.Path
+		}
+		u.target.take(r)
 		u.writes = nil
 		return
 	}

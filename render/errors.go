@@ -43,11 +43,14 @@ func (t *Template) explain(err error, syntax Syntax) *Error {
 	if inner := (*nested)(nil); errors.As(err, &inner) {
 		err = inner.error // where it happened, not where that was executed
 	}
-	if limit := (*limitError)(nil); errors.As(err, &limit) {
-		at := t.placeOf(limit.at)
-		return &Error{File: t.name, Line: at.Line, Column: at.Column, Message: limit.text, Source: lineOf(t.text, at.Line), err: err}
+	if placed := (*placedError)(nil); errors.As(err, &placed) {
+		at := t.placeOf(placed.at)
+		return &Error{File: t.name, Line: at.Line, Column: at.Column, Message: placed.text, Source: lineOf(t.text, at.Line), err: err}
 	}
 	text := strings.Join(strings.Fields(err.Error()), " ")
+	if t.format != "" {
+		text = inserted.ReplaceAllString(text, "")
+	}
 	out := &Error{File: t.name, Message: text, err: err}
 	rest, ok := strings.CutPrefix(text, "template: "+strings.Join(strings.Fields(t.name), " ")+":")
 	if !ok {

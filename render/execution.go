@@ -26,7 +26,7 @@ type execution struct {
 // begin sets up an execution; end lets go of what it holds.
 func (t *Template) begin(ctx context.Context, r *reads) *execution {
 	x := &execution{t: t, ctx: ctx, reads: r}
-	*t.bound = funcs.Execution{Reader: r, Context: ctx, Execute: x.executeTemplate, Write: x.write}
+	*t.bound = funcs.Execution{Reader: r, Context: ctx, Execute: x.executeTemplate, Write: x.write, Waiting: r.waiting}
 	return x
 }
 
@@ -34,7 +34,7 @@ func (t *Template) end() { *t.bound = funcs.Execution{} }
 
 // run executes one template. The output is not nil.
 func (x *execution) run(tmpl *template.Template, dot any) ([]byte, error) {
-	g := &guard{x: x, output: []byte{}}
+	g := &bounded{x: x, output: []byte{}}
 	err := tmpl.Execute(g, dot)
 	return g.output, err
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/ctmpl/ctmpl/render/guard"
 	"github.com/ctmpl/ctmpl/render/rollout"
 )
 
@@ -16,9 +17,36 @@ type Spec struct {
 	// template can only be shown.
 	File    rollout.File
 	Command rollout.Command
-	Wait    Wait
+	// Check is run on the rendered file before it is put in place, and Verify when it
+	// has been taken over.
+	Check, Verify rollout.Command
+	// Target is how the templates of its target are rolled out. It is the same for all
+	// of them.
+	Target TargetSpec
+	// Guard keeps an output from going live that looks wrong, for as long as Hold says:
+	// without end when that is negative. There is none when it is nil.
+	Guard *guard.Limits
+	Hold  time.Duration
+	Wait  Wait
+	// Urgent does not wait when an instance has left.
+	Urgent bool
 	// Fatal ends the engine when the template fails.
 	Fatal bool
+}
+
+// TargetSpec is how the templates of a target are rolled out.
+type TargetSpec struct {
+	Group  string         // the templates of a group are one target
+	Driver rollout.Driver // checks and reloads; nil when commands do
+	// DriverKey is equal for equal drivers: templates that share one are one target.
+	DriverKey              string
+	Check, Command, Verify rollout.Command // of the group
+	OnDrift                Drift
+	MinInterval            time.Duration // between two reloads; 0 is no bound
+	MaxPerMinute           int           // reloads; 0 is no bound
+	// Canonical gives what counts of a file: as long as it is the same there is no
+	// reload. All counts when it is nil.
+	Canonical func([]byte) []byte
 }
 
 // Wait makes a template wait for quiet: it runs when no answer has changed for
@@ -44,6 +72,20 @@ func (s *Spec) read() (string, error) {
 	}
 	text, err := os.ReadFile(s.Source)
 	return string(text), err
+}
+
+// targetKey is equal for templates of one target: those of a group, those that share
+// what reloads, and a template for itself that has none.
+func (s *Spec) targetKey() string {
+	switch {
+	case s.Target.Group != "":
+		return "group\x00" + s.Target.Group
+	case s.Target.Driver != nil:
+		return "driver\x00" + s.Target.DriverKey
+	case !s.Command.None():
+		return s.Command.Key()
+	}
+	return "\x00" + s.File.Path
 }
 
 // same tells whether a template that is configured anew may keep its state.

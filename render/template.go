@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"text/template"
 	"time"
 
@@ -22,7 +23,9 @@ type Syntax struct {
 	MaxOutput int64
 	// MaxTime bounds how long an execution may take; 0 is DefaultMaxTime.
 	MaxTime time.Duration
-	Funcs   funcs.Options
+	// Format is what the output is: FormatNginx, or "" for anything.
+	Format string
+	Funcs  funcs.Options
 }
 
 // What bounds a template when nothing else is said. The time is there for loops
@@ -39,6 +42,7 @@ type Template struct {
 	parsed *template.Template
 	bound  *funcs.Execution // what the functions look at
 	marks  marks
+	format string
 	limit  int64 // of the output, in bytes
 	time   time.Duration
 }
@@ -53,23 +57,33 @@ type Result struct {
 	Missing map[watch.Query]uint64
 	// Writes are further files that the template wants written, without Why.
 	Writes []rollout.File
+	// Answers are the answers that were read; nil while something is missing.
+	Answers map[watch.Query]any
+	// Version is what configVersion stands for, "" where the template does not use it.
+	Version string
 }
 
 // Parse parses the text of a template. name is its file, for errors. The error is
 // an *Error.
 func Parse(name, text string, syntax Syntax) (*Template, error) {
-	t := &Template{name: name, text: text, bound: &funcs.Execution{}, limit: cmp.Or(syntax.MaxOutput, DefaultMaxOutput), time: cmp.Or(syntax.MaxTime, DefaultMaxTime)}
+	if syntax.Format != "" && syntax.Format != FormatNginx {
+		return nil, &Error{File: name, Message: fmt.Sprintf("format: want %q or nothing, got %.80q", FormatNginx, syntax.Format)}
+	}
+	t := &Template{
+		name: name, text: text, bound: &funcs.Execution{}, format: syntax.Format,
+		limit: cmp.Or(syntax.MaxOutput, DefaultMaxOutput), time: cmp.Or(syntax.MaxTime, DefaultMaxTime),
+	}
 	option := "missingkey=zero"
 	if syntax.FailOnMissingKey {
 		option = "missingkey=error"
 	}
-	parsed, err := template.New(name).
-		Delims(syntax.Left, syntax.Right).
-		Option(option).
-		Funcs(funcs.Map(t.bound, syntax.Funcs)).
-		Parse(text)
+	all := funcs.Map(t.bound, syntax.Funcs)
+	parsed, err := template.New(name).Delims(syntax.Left, syntax.Right).Option(option).Funcs(all).Parse(text)
 	if err != nil {
 		return nil, t.explain(err, syntax)
+	}
+	if t.format == FormatNginx {
+		t.checkPrinted(parsed, all)
 	}
 	t.parsed, t.marks = parsed, mark(parsed)
 	return t, nil
@@ -100,9 +114,13 @@ func (t *Template) Execute(ctx context.Context, store *watch.Store) (Result, err
 	case err != nil:
 		located := t.explain(err, Syntax{})
 		located.redact(x.reads.answers)
+		located.trace(err, x.reads.answers)
 		return result, located
 	}
-	result.Output, result.Writes = output, x.writes
+	result.Output, result.Writes, result.Answers = output, x.writes, x.reads.answers
+	if t.bound.Versioned {
+		result.setVersion()
+	}
 	return result, nil
 }
 
@@ -136,3 +154,6 @@ func (r *reads) Read(q watch.Query) (any, bool) {
 
 // Refuse implements funcs.Reader.
 func (r *reads) Refuse(q watch.Query) { r.missing[q] = r.used[q] }
+
+// waiting tells whether something is missing. Once it is, that stays so.
+func (r *reads) waiting() bool { return len(r.missing) > 0 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ctmpl/ctmpl/render/guard"
 	"github.com/ctmpl/ctmpl/render/rollout"
 	"github.com/ctmpl/ctmpl/watch"
 )
@@ -29,6 +30,9 @@ type unit struct {
 	wait          wait           // for the missing ones
 	why           why            // it is due
 	writes        []rollout.File // to go with the output
+	version       string         // of the output
+	facts         guard.Facts    // of the output, for the guards
+	history       guard.History  // of what was rolled out
 	rendered      bool           // there has been output
 	done          bool           // has been rolled out, or shown, at least once
 	dueAt         time.Time      // zero when nothing is due
@@ -75,7 +79,8 @@ func unreadable(name string, err error) *Error {
 }
 
 // notice takes in that the answer to q has changed or arrived.
-func (u *unit) notice(q watch.Query, rev uint64, now time.Time) {
+// removals tells that an instance has left.
+func (u *unit) notice(q watch.Query, rev uint64, removals bool, now time.Time) {
 	if old, ok := u.missing[q]; ok {
 		if _, again := u.arrived[q]; rev > old && !again {
 			u.arrived.Add(q)
@@ -89,7 +94,11 @@ func (u *unit) notice(q watch.Query, rev uint64, now time.Time) {
 	if old, ok := u.used[q]; ok && rev > old {
 		u.used[q] = rev
 		u.why.add(q)
-		u.changed(now)
+		if removals && u.spec.Urgent {
+			u.now(now)
+		} else {
+			u.changed(now)
+		}
 	}
 }
 
@@ -139,6 +148,7 @@ func (u *unit) execute(ctx context.Context, store *watch.Store) (output []byte, 
 		return nil, false, err
 	}
 	u.used, u.writes, u.complete = result.Used, result.Writes, slices.Collect(maps.Keys(result.Used))
+	u.version, u.facts = result.Version, guard.Gather(result.Answers)
 	return result.Output, true, nil
 }
 

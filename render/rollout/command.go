@@ -28,6 +28,9 @@ type Command struct {
 	KillSignal  syscall.Signal
 	KillTimeout time.Duration
 
+	// Setting is what bounds its time in the configuration, for messages;
+	// command_timeout when empty.
+	Setting string
 	// Quiet keeps what it prints for the error alone.
 	Quiet bool
 }
@@ -101,7 +104,7 @@ func (c Command) Run(ctx context.Context) error {
 		err = p.err
 	case <-timer.C:
 		p.stop()
-		err = fmt.Errorf("it was ended after %s (command_timeout)", timeout)
+		err = fmt.Errorf("it was ended after %s (%s)", timeout, cmp.Or(c.Setting, "command_timeout"))
 	case <-ctx.Done():
 		p.stop()
 		err = ctx.Err()

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -223,3 +224,52 @@ func (k Kept) drift() string {
 	}
 	return ""
 }
+
+// Earlier finds the good output with a number, or the one before the last when the
+// number is 0, with its files.
+func (r *Record) Earlier(number int) (Generation, []File, error) {
+	if r == nil {
+		return Generation{}, nil, errors.New("no good output is kept of this target")
+	}
+	all, err := r.Generations()
+	if err != nil {
+		return Generation{}, nil, err
+	}
+	if number == 0 {
+		if len(all) < 2 {
+			return Generation{}, nil, errors.New("there is no earlier good output")
+		}
+		number = all[len(all)-2].Number
+	}
+	i := slices.IndexFunc(all, func(g Generation) bool { return g.Number == number })
+	if i < 0 {
+		return Generation{}, nil, fmt.Errorf("there is no good output %d: ctmpl status lists those that are kept", number)
+	}
+	files, err := r.Restore(number)
+	return all[i], files, err
+}
+
+// PutBack puts an earlier good output in place and keeps it there until it is
+// released; nothing is checked or reloaded. It gives the number of that output.
+func (r *Record) PutBack(number int) (int, error) {
+	g, files, err := r.Earlier(number)
+	if err != nil {
+		return 0, err
+	}
+	if err := r.Pin(RolledBack(g.Number)); err != nil {
+		return 0, err
+	}
+	for _, f := range files {
+		if _, err := f.Put(slog.New(slog.DiscardHandler)); err != nil {
+			return 0, fmt.Errorf("%s: %w", f.Path, err)
+		}
+	}
+	var templates []string
+	for _, k := range g.Files {
+		templates = append(templates, k.Template)
+	}
+	return g.Number, r.add(files, templates, g.Note)
+}
+
+// RolledBack is why a target is pinned that was rolled back.
+func RolledBack(number int) string { return fmt.Sprintf("rolled back to good output %d", number) }

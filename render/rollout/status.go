@@ -72,46 +72,6 @@ func locked(path string) bool {
 	return errors.Is(syscall.Flock(int(file.Fd()), syscall.LOCK_SH|syscall.LOCK_NB), syscall.EWOULDBLOCK)
 }
 
-// Request is what a process asks of the one that has a record open.
-type Request struct {
-	ID     string
-	What   string
-	Number int // of a good output
-}
-
-// Reply is what became of a request.
-type Reply struct {
-	ID    string
-	Text  string
-	Error string
-}
-
-// RequestFile is where requests for the target are put.
-func (r *Record) RequestFile() string { return r.path("request.json") }
-
-// Ask puts a request where the other process finds it.
-func (r *Record) Ask(q Request) error {
-	_ = os.Remove(r.path("reply.json"))
-	return writeJSON(r.RequestFile(), q, false)
-}
-
-// Asked takes the request that is there; ok is false when there is none.
-func (r *Record) Asked() (q Request, ok bool) {
-	err := readJSON(r.RequestFile(), &q)
-	_ = os.Remove(r.RequestFile())
-	return q, err == nil
-}
-
-// Answer replies to a request.
-func (r *Record) Answer(a Reply) error { return writeJSON(r.path("reply.json"), a, false) }
-
-// Answered gives the reply to a request, once there is one.
-func (r *Record) Answered(id string) (Reply, bool) {
-	var a Reply
-	err := readJSON(r.path("reply.json"), &a)
-	return a, err == nil && a.ID == id
-}
-
 // String is the status as one line.
 func (s Status) String() string {
 	return strings.TrimSpace(s.State + " " + s.Why)

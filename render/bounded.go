@@ -15,7 +15,7 @@ const maxDepth = 1000
 
 // mark puts empty texts into the templates of a file: at the beginning and end of
 // each, and at the beginning of the body of each range. Since text/template also
-// writes an empty text, the guard sees whatever goes on without end go by there,
+// writes an empty text, the bounded writer sees whatever goes on without end go by there,
 // even where nothing is printed.
 func mark(parsed *template.Template) marks {
 	m := marks{}
@@ -71,28 +71,29 @@ func (m marks) branches(node *parse.BranchNode) {
 	m.ranges(node.ElseList)
 }
 
-// limitError is an execution that went too far.
-type limitError struct {
+// placedError is an error of ours that knows its place: an execution that went too
+// far, or a value that is not to be printed.
+type placedError struct {
 	at   parse.Pos
 	text string
 }
 
-func (e *limitError) Error() string { return e.text }
+func (e *placedError) Error() string { return e.text }
 
-// guard takes the output of a template, and ends its execution when there is too
+// bounded takes the output of a template, and ends its execution when there is too
 // much, when templates are too deep within templates, or when it is to stop.
-type guard struct {
+type bounded struct {
 	x      *execution
 	output []byte
 }
 
 // Write implements io.Writer.
-func (g *guard) Write(p []byte) (int, error) {
+func (g *bounded) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, g.x.pass(p)
 	}
 	if limit := g.x.t.limit; int64(len(g.output)+len(p)) > limit {
-		return 0, &limitError{g.x.at, fmt.Sprintf("the output has more than %s", size(limit))}
+		return 0, &placedError{g.x.at, fmt.Sprintf("the output has more than %s", size(limit))}
 	}
 	g.output = append(g.output, p...)
 	return len(p), nil
@@ -110,11 +111,11 @@ func (x *execution) pass(p []byte) error {
 	x.at = passed.at
 	x.depth += passed.depth
 	if x.depth > maxDepth {
-		return &limitError{x.at, fmt.Sprintf("templates are executed more than %d deep within templates: does one execute itself?", maxDepth)}
+		return &placedError{x.at, fmt.Sprintf("templates are executed more than %d deep within templates: does one execute itself?", maxDepth)}
 	}
 	err := x.ctx.Err() // first: the time may be over at any moment
 	if err != nil && context.Cause(x.ctx) == errLate {
-		return &limitError{x.at, fmt.Sprintf("the template has not ended within %s: does it loop without end?", x.t.time)}
+		return &placedError{x.at, fmt.Sprintf("the template has not ended within %s: does it loop without end?", x.t.time)}
 	}
 	return err
 }

@@ -1,0 +1,66 @@
+package render
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/ctmpl/ctmpl/render/rollout"
+)
+
+// publish tells those who look at the records how the targets are.
+func (e *Engine) publish() {
+	for _, t := range e.targets {
+		if t.Record == nil || t.busy {
+			continue
+		}
+		now := e.status(t)
+		if now.State == t.told.State && now.Why == t.told.Why && now.Good == t.told.Good && slices.Equal(now.Files, t.told.Files) {
+			continue
+		}
+		if err := t.Record.Tell(now); err != nil && t.told.State != "" {
+			e.opt.Log.Warn("cannot tell how a target is", "target", t.label, "error", err)
+		}
+		t.told = now
+	}
+}
+
+// status is how a target is.
+func (e *Engine) status(t *target) rollout.Status {
+	s := rollout.Status{Target: t.label, Files: e.destinations(t), Since: time.Now()}
+	if last := t.Record.Last(); last != nil {
+		s.Good = last.Number
+	}
+	s.State, s.Why = e.stateOf(t)
+	return s
+}
+
+func (e *Engine) stateOf(t *target) (state, why string) {
+	switch {
+	case t.hold.pin != "":
+		return rollout.StatePinned, t.hold.pin
+	case len(t.errs) > 0:
+		return rollout.StateFailed, strings.Join(t.errs, "; ")
+	case len(t.hold.why) > 0:
+		why := strings.Join(t.hold.why, "; ")
+		if !t.hold.until.IsZero() {
+			why += "; goes live at " + t.hold.until.Format(time.DateTime)
+		}
+		return rollout.StateHeld, why
+	case t.away != "":
+		return rollout.StateWaiting, t.away
+	case t.limit.why != "":
+		return rollout.StateWaiting, t.limit.why
+	}
+	for _, u := range e.units {
+		if u.target == t && u.err != nil {
+			return rollout.StateFailed, u.err.Error()
+		}
+	}
+	for _, u := range e.units {
+		if u.target == t && !u.done {
+			return rollout.StateWaiting, "its first output is not complete yet"
+		}
+	}
+	return rollout.StateLive, ""
+}
