@@ -10,4 +10,6 @@
 //   - The same data gives the same result: lists are sorted.
 //   - An error says which function and what was wrong, in one line, and never
 //     holds the value that was wrong: it may be a secret.
+//   - What a function for nginx gives is one parameter (or one comment) of nginx's
+//     syntax, whatever it is given; what cannot be one is refused, not corrected.
 package funcs

@@ -17,10 +17,28 @@ type Execution struct {
 	Execute func(name string, dot any) (string, error)
 	// Write takes a file that is to be written if the execution succeeds.
 	Write func(FileWrite) error
+	// Waiting tells whether an answer is missing, so that the output will not count;
+	// nil for no.
+	Waiting func() bool
 	// Trial says that the execution is to leave no trace: nothing is run or printed.
 	Trial bool
+	// Versioned says that the execution has used configVersion.
+	Versioned bool
 
 	scratch Scratch
+}
+
+// VersionPlaceholder is what configVersion gives while the template is executed:
+// the version is known at its end alone. It is always the same, or what a template
+// makes of it would change with each start, and it fits wherever a name does.
+const VersionPlaceholder = "ctmpl-version-5d0c9be1f7a34e6c82b19d4fa7063e58"
+
+// configVersion gives what stands for the version of the output.
+func configVersion(x *Execution) func() string {
+	return func() string {
+		x.Versioned = true
+		return VersionPlaceholder
+	}
 }
 
 // FileWrite is what writeToFile wants of a file.
@@ -42,6 +60,7 @@ type FileWrite struct {
 func executionFuncs(x *Execution, env []string, sandbox string) template.FuncMap {
 	return template.FuncMap{
 		"scratch":         func() *Scratch { return &x.scratch },
+		"configVersion":   configVersion(x),
 		"executeTemplate": executeTemplate(x),
 		"plugin":          plugin(x, env),
 		"writeToFile":     writeToFile(x, sandbox),

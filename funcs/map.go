@@ -32,6 +32,7 @@ type Options struct {
 // Building and parsing with so many functions costs; a template keeps its map.
 func Map(x *Execution, opt Options) template.FuncMap {
 	all := maps.Clone(helpers())
+	maps.Copy(all, nginxFuncs(x))
 	maps.Copy(all, queryFuncs(x, opt.Sandbox))
 	maps.Copy(all, executionFuncs(x, opt.Env, opt.Sandbox))
 	maps.Copy(all, envFuncs(overlay(opt.Env)))

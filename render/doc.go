@@ -13,6 +13,8 @@
 //   - A template with an error stops no other one, and its last good output stays.
 //   - Errors name file, line, column and the offending line, and hold no value
 //     that came from the KV store or from a file.
+//   - With the format of nginx no value changes the structure of the output: one
+//     that could fails the execution, and the error names the service or key.
 //   - The engine is one goroutine, and owns the state of all templates. It waits
 //     for the rollouts that it has started.
 package render

@@ -184,5 +184,10 @@ func (c *chaos) check() {
 	for q := range c.wanted {
 		c.has(q, "the end")
 	}
+	// What has been in doubt since a restart is not for ever.
+	pass(2 * time.Minute)
+	for _, q := range c.queries {
+		c.doubted(q, "")
+	}
 	synctest.Wait()
 }

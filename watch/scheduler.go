@@ -116,7 +116,7 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	for s.fatal == nil {
 		s.adopt()
 		s.dispatch(ctx)
-		timer.Reset(s.untilDue())
+		timer.Reset(min(s.untilDue(), s.store.settle(time.Now())))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -333,19 +333,30 @@ func (s *Scheduler) succeed(e *entry, answer Answer, now time.Time) {
 	e.due = e.pace.next(now)
 	if answer.Version < e.after { // the source began anew: ask for all of it
 		e.after = 0
+		if s.store.observe(e.q, answer, now) {
+			s.began(e, now)
+		}
 		return
 	}
 	newer := answer.Version > e.after
 	e.after = answer.Version
-	if answer.Value != nil {
-		e.answered = true
-		if s.store.put(e.q, answer.Value) {
-			return
-		}
+	e.answered = e.answered || answer.Value != nil
+	changed, anew := s.store.accept(e.q, answer, now)
+	if anew {
+		s.began(e, now)
+	}
+	if changed {
+		return
 	}
 	if rest := s.rest(e, newer, now); rest.After(e.due) {
 		e.due = rest
 	}
+}
+
+// began says that an answer shows that the source's state began anew.
+func (s *Scheduler) began(e *entry, now time.Time) {
+	s.opt.Log.Warn(s.opt.Name+" began anew: what is missing from its answers is doubted for a while",
+		"query", e.q, "until", now.Add(distrust).Format(time.TimeOnly))
 }
 
 // rest is when a query whose answer has not changed may be asked again at the

@@ -16,7 +16,18 @@ type Answer struct {
 	// after. One that is lower than before says that the source began anew, and 0
 	// that it has no versions: then it is asked again and again.
 	Version uint64
+	// Indexed says that Version is an index of Consul's, from which the Store can tell
+	// that Consul's state began anew.
+	Indexed bool
+	// Doubt is why the answer may lack something, "" when nothing speaks for that. The
+	// text is the same as long as the reason is.
+	Doubt string
 }
+
+// DoubtACL is the Doubt of an answer of which the token may not see all. A token of few
+// rights may see only a part of a list for ever, so what counts is that this is new, or
+// that nothing is left.
+const DoubtACL = "results were filtered by ACLs"
 
 // Source answers queries.
 type Source interface {

@@ -76,7 +76,7 @@ func TestWakeUpsCollapse(t *testing.T) {
 	if !woken(s) || woken(s) {
 		t.Error("want exactly one wake-up")
 	}
-	if diff := cmp.Diff(watch.Set{key(0): {}, key(1): {}, key(2): {}}, s.Take()); diff != "" {
+	if diff := cmp.Diff(map[watch.Query]watch.Change{key(0): {}, key(1): {}, key(2): {}}, s.Take()); diff != "" {
 		t.Errorf("taken (-want +got)\n%s", diff)
 	}
 	if len(s.Take()) > 0 {
@@ -95,7 +95,7 @@ func TestDrop(t *testing.T) {
 	if _, _, ok := s.Get(key(1)); ok {
 		t.Error("a dropped answer is still there")
 	}
-	if diff := cmp.Diff(watch.Set{key(2): {}}, s.Take()); diff != "" {
+	if diff := cmp.Diff(map[watch.Query]watch.Change{key(2): {}}, s.Take()); diff != "" {
 		t.Errorf("taken (-want +got)\n%s", diff)
 	}
 	s.Put(key(1), "a") // the same value is new again

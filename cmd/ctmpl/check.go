@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
 	"github.com/ctmpl/ctmpl/render"
@@ -28,7 +29,7 @@ func (m *Main) parseOnly(cfg *config.Config, flags *flags) int { return m.inspec
 
 // inspect prints what is wrong with a configuration and its templates.
 func (m *Main) inspect(cfg *config.Config, flags *flags) int {
-	specs, err := specs(cfg, flags)
+	specs, err := specs(cfg, flags, newDrivers(slog.New(slog.DiscardHandler)))
 	if errors.Is(err, errNoTemplates) {
 		return m.fail(exitRuntime, err)
 	}

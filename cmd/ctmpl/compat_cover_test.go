@@ -14,15 +14,46 @@ import (
 // testdata/compat-config uses, and why. What is below a key here is on the list, too.
 var notCompared = map[string]string{
 	"-catalog":      onlyOurs,
+	"-check":        onlyOurs,
 	"-diff":         onlyOurs,
+	"-format":       onlyOurs,
 	"-log-format":   onlyOurs,
 	"-once-timeout": onlyOurs,
+	"-reload":       onlyOurs,
+	"-state-dir":    onlyOurs,
+	"-verify":       onlyOurs,
 	"-help":         "its text is another one",
 	"-version":      "its text is another one",
 	"catalog":       onlyOurs,
 	"limits":        onlyOurs,
 	"log_format":    onlyOurs,
 	"once_timeout":  onlyOurs,
+
+	"approve_signal":         onlyOurs,
+	"group":                  onlyOurs,
+	"guard":                  onlyOurs,
+	"history":                onlyOurs,
+	"max_reloads_per_minute": onlyOurs,
+	"min_reload_interval":    onlyOurs,
+	"nginx":                  onlyOurs,
+	"on_drift":               onlyOurs,
+	"reload_on":              onlyOurs,
+	"state_dir":              onlyOurs,
+	"urgent":                 onlyOurs,
+
+	"template.check":                  onlyOurs,
+	"template.check_timeout":          onlyOurs,
+	"template.format":                 onlyOurs,
+	"template.guard":                  onlyOurs,
+	"template.max_reloads_per_minute": onlyOurs,
+	"template.min_reload_interval":    onlyOurs,
+	"template.nginx":                  onlyOurs,
+	"template.on_drift":               onlyOurs,
+	"template.reload":                 onlyOurs,
+	"template.reload_on":              onlyOurs,
+	"template.urgent":                 onlyOurs,
+	"template.verify":                 onlyOurs,
+	"template.verify_timeout":         onlyOurs,
 }
 
 const onlyOurs = "consul-template does not have it"
@@ -114,7 +145,7 @@ func keys(typ reflect.Type, path string) []string {
 		return nil
 	}
 	var list []string
-	for field := range typ.Fields() {
+	for _, field := range reflect.VisibleFields(typ) {
 		tag := field.Tag.Get("conf")
 		if tag == "" {
 			continue

@@ -24,6 +24,8 @@ func (o *option) values() []string {
 		return []string{"trace", "debug", "info", "warn", "err"}
 	case o.arg == "FORMAT":
 		return []string{"text", "json"}
+	case o.arg == "PROGRAM" || o.arg == "SYNTAX":
+		return []string{"nginx"}
 	case o.arg == "SIGNAL":
 		return []string{"SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGWINCH"}
 	}

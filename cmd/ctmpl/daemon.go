@@ -30,13 +30,14 @@ type daemon struct {
 	stdout  io.Writer
 	logs    *logs
 	log     *slog.Logger
+	drivers *drivers
 	store   *watch.Store
 	watcher *files.Watcher
 	engine  *render.Engine
 	child   *supervisor // nil without a program to supervise
 	pid     pidFile
 
-	killSignal, reloadSignal syscall.Signal // as they were configured at the start
+	killSignal, reloadSignal, approveSignal syscall.Signal // as they were configured at the start
 
 	ctx context.Context // of run, for what the watcher calls
 	// What happened that follow has to deal with; capacity 1 each.
@@ -51,17 +52,19 @@ type daemon struct {
 }
 
 func newDaemon(cfg *config.Config, flags *flags, stdout, stderr io.Writer) (*daemon, error) {
-	specs, err := specs(cfg, flags)
-	if err != nil {
-		return nil, err
-	}
 	logs, err := openLogs(cfg, stderr)
 	if err != nil {
 		return nil, &configError{err}
 	}
+	drivers := newDrivers(logs.logger())
+	specs, err := specs(cfg, flags, drivers)
+	if err != nil {
+		logs.close()
+		return nil, err
+	}
 	d := &daemon{
-		first: cfg, cfg: cfg, flags: flags, stdout: stdout, logs: logs, log: logs.logger(), store: watch.NewStore(),
-		killSignal: syscall.Signal(cfg.KillSignal), reloadSignal: syscall.Signal(cfg.ReloadSignal),
+		first: cfg, cfg: cfg, flags: flags, stdout: stdout, logs: logs, log: drivers.log, drivers: drivers, store: watch.NewStore(),
+		killSignal: syscall.Signal(cfg.KillSignal), reloadSignal: syscall.Signal(cfg.ReloadSignal), approveSignal: syscall.Signal(cfg.ApproveSignal),
 		reload: make(chan struct{}, 1), configChanged: make(chan struct{}, 1), credentialsChanged: make(chan struct{}, 1),
 	}
 	for _, text := range conflicts(cfg, flags) {
@@ -85,7 +88,7 @@ func (d *daemon) make(specs []render.Spec) (err error) {
 	}
 	contents := files.NewContents(d.watcher, d.store)
 	options := render.Options{
-		Store: d.store, Log: d.log, Once: d.cfg.Once, Timeout: d.cfg.OnceTimeout, Diff: d.flags.diff, Complete: d.complete,
+		Store: d.store, Log: d.log, State: d.state(), At: d.flags.at, Once: d.cfg.Once, Timeout: d.cfg.OnceTimeout, Diff: d.flags.diff, Complete: d.complete,
 		Want: func(set watch.Set) {
 			ours, theirs := split(set)
 			contents.Want(ours)
@@ -245,7 +248,7 @@ func (d *daemon) reconfigure(ctx context.Context) {
 	cfg, err := d.load()
 	var list []render.Spec
 	if err == nil {
-		list, err = specs(cfg, d.flags)
+		list, err = specs(cfg, d.flags, d.drivers)
 	}
 	if err == nil && !sameFeed(d.cfg, cfg) {
 		d.watchSource(cfg)
@@ -300,6 +303,9 @@ func (d *daemon) needRestart(cfg *config.Config) {
 		{"log_file", d.first.LogFile, cfg.LogFile},
 		{"log_format", d.first.LogFormat, cfg.LogFormat},
 		{"syslog", d.first.Syslog, cfg.Syslog},
+		{"state_dir", d.first.StatePath(), cfg.StatePath()},
+		{"history", d.first.History, cfg.History},
+		{"approve_signal", d.first.ApproveSignal, cfg.ApproveSignal},
 	} {
 		if !reflect.DeepEqual(part.now, part.new) {
 			d.log.Warn("a change of the configuration takes effect at the next start only", "key", part.key)
@@ -317,6 +323,7 @@ func (d *daemon) watchTemplates(cfg *config.Config) {
 	}
 	d.watcher.Watch("templates", sources, func(path string) { d.engine.Reread(d.ctx, path) })
 	d.watcher.Watch("config", d.flags.configs, func(string) { notify(d.configChanged) })
+	d.watchRequests()
 }
 
 // watchSource follows the files that the source of a configuration is made from.

@@ -20,6 +20,8 @@ type flags struct {
 	diff     bool
 	help     bool
 	version  bool
+
+	at func(point string) // for tests: see render.Options
 }
 
 // parseFlags reads the command line. It does not read files.

@@ -14,6 +14,10 @@ var options = []struct {
 }{
 	{"What to render", []option{
 		{"template", "template", "SRC:DEST:CMD", "a template, where its output goes, and a command to run when that changes; repeatable"},
+		{"check", "template.check", "CMD", "with one template: what checks its output before that is live, such as \"nginx -t -c {{ .Staged }}\""},
+		{"verify", "template.verify", "CMD", "with one template: what checks afterwards that all is well"},
+		{"reload", "template.reload", "PROGRAM", "with one template: nginx is checked and reloaded by ctmpl itself, in place of a command"},
+		{"format", "template.format", "SYNTAX", "with one template: what its output is (nginx)"},
 		{"config", "", "PATH", "a configuration file, or a directory of them; repeatable, later ones win"},
 		{"dry", "", "", "print the output in place of writing it, and run no command"},
 		{"diff", "", "", "with -dry: print what would change in the destinations; without: log it, at level debug"},
@@ -66,6 +70,7 @@ var options = []struct {
 	{"The program itself", []option{
 		{"reload-signal", "reload_signal", "SIGNAL", "what reads configuration and templates again (SIGHUP)"},
 		{"kill-signal", "kill_signal", "SIGNAL", "what ends the program, beside SIGTERM (SIGINT)"},
+		{"state-dir", "state_dir", "DIR", "where the last good outputs are kept (/var/lib/ctmpl as root); none: nowhere"},
 		{"pid-file", "pid_file", "FILE", "where to write the number of the process"},
 		{"log-level", "log_level", "LEVEL", "trace, debug, info, warn or err (info)"},
 		{"log-format", "log_format", "FORMAT", "text or json (text)"},

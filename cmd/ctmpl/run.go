@@ -27,12 +27,18 @@ type Main struct {
 	Stdout, Stderr io.Writer
 	// Signals gets the signals that the process is to act on.
 	Signals chan os.Signal
+	// At is called at each point where a rollout may be cut short, for tests.
+	At func(point string)
 }
 
 // commands are what the first argument can ask for, beside keeping files true.
 var commands = map[string]func(*Main, []string) int{
+	"approve":    (*Main).approve,
 	"check":      (*Main).check,
 	"completion": (*Main).completion,
+	"release":    (*Main).release,
+	"rollback":   (*Main).rollback,
+	"status":     (*Main).status,
 }
 
 // Run does what the arguments say and gives the exit code.
@@ -52,6 +58,7 @@ func (m *Main) Run() int {
 		fmt.Fprintln(m.Stderr, "ctmpl: there is no template, so there is nothing to do")
 		return exitOK
 	}
+	flags.at = m.At
 	d, err := newDaemon(cfg, flags, m.Stdout, m.Stderr)
 	if err != nil {
 		return m.code(err)

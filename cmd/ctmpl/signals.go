@@ -16,7 +16,7 @@ import (
 // and SIGINT, and all others for the program that is supervised.
 func (d *daemon) listen(arrived chan os.Signal) {
 	signal.Notify(arrived, syscall.SIGINT, syscall.SIGTERM)
-	for _, s := range []syscall.Signal{d.killSignal, d.reloadSignal} {
+	for _, s := range []syscall.Signal{d.killSignal, d.reloadSignal, d.approveSignal} {
 		if s > 0 {
 			signal.Notify(arrived, s)
 		}
@@ -38,6 +38,8 @@ func (d *daemon) heed(ctx context.Context, arrived <-chan os.Signal, stop contex
 			case s == syscall.SIGPIPE: // of our own writing
 			case s == d.reloadSignal:
 				notify(d.reload)
+			case s == d.approveSignal:
+				go d.approve() // which waits for the engine
 			case s != d.killSignal && !stopping && d.child.pass(s):
 			case s != d.killSignal && s != syscall.SIGTERM && s != syscall.SIGINT:
 			case stopping:

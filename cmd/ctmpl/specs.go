@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+	"time"
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
 	"github.com/ctmpl/ctmpl/funcs"
@@ -20,30 +21,31 @@ import (
 // specs turns the templates of a configuration into what the engine takes. A dry
 // run needs no destination. With an error there are still the specs that could be
 // made.
-func specs(cfg *config.Config, flags *flags) ([]render.Spec, error) {
+func specs(cfg *config.Config, flags *flags, drivers *drivers) ([]render.Spec, error) {
 	if len(cfg.Templates) == 0 && !cfg.Exec.On() {
 		return nil, errNoTemplates
 	}
 	env := consulEnv(cfg)
 	var list []render.Spec
 	var errs []error
-	for _, t := range cfg.Templates {
+	for i := range cfg.Templates {
+		t := &cfg.Templates[i]
 		if t.Destination == "" && !flags.dry {
 			errs = append(errs, noDestination(cmp.Or(t.Source, "at "+t.Pos.String())))
 		}
 		spec, err := spec(cfg, t, env)
 		errs = append(errs, err)
+		spec.Target = targetSpec(cfg, t, env, drivers)
 		list = append(list, spec)
 	}
 	return list, errors.Join(errs...)
 }
 
-func spec(cfg *config.Config, t config.Template, env []string) (render.Spec, error) {
+func spec(cfg *config.Config, t *config.Template, env []string) (render.Spec, error) {
 	uid, gid, err := t.Owner()
 	if err != nil {
 		return render.Spec{}, &configError{err}
 	}
-	args, timeout := t.Run()
 	wait := cfg.Wait
 	if t.Wait != nil {
 		wait = *t.Wait
@@ -51,25 +53,21 @@ func spec(cfg *config.Config, t config.Template, env []string) (render.Spec, err
 	shortest, longest := wait.Bounds()
 	spec := render.Spec{
 		Source: t.Source,
-		Syntax: render.Syntax{
-			Left:             cmp.Or(t.LeftDelimiter, cfg.Delimiters.Left),
-			Right:            cmp.Or(t.RightDelimiter, cfg.Delimiters.Right),
-			FailOnMissingKey: t.ErrorOnMissingKey,
-			Funcs:            funcs.Options{Env: env, Denied: t.FunctionDenylist, Sandbox: t.SandboxPath},
-			MaxOutput:        cfg.Limits.OutputBytes,
-			MaxTime:          cfg.Limits.ExecutionTime,
-		},
+		Syntax: syntax(cfg, t, env),
 		File: rollout.File{
 			Path: t.Destination, Mode: t.Perms.FileMode(), UID: uid, GID: gid, Backup: t.Backup,
 			NeedDir: t.CreateDestDirs != nil && !*t.CreateDestDirs,
 		},
-		Command: rollout.Command{
-			Args: args, Timeout: timeout, Env: environ(t.Exec.Env, env),
-			KillSignal: syscall.Signal(t.Exec.KillSignal), KillTimeout: t.Exec.KillTimeout,
-		},
-		Wait:  render.Wait{Min: shortest, Max: longest},
-		Fatal: cfg.TemplateErrorFatal,
+		Check:  probe("check_timeout", t.Checking, env),
+		Verify: probe("verify_timeout", t.Verifying, env),
+		Wait:   render.Wait{Min: shortest, Max: longest},
+		Urgent: cfg.LimitsOf(t).Urgent == config.UrgentRemovals,
+		Fatal:  cfg.TemplateErrorFatal,
 	}
+	if _, group := cfg.GroupOf(t); group == nil {
+		spec.Command = command(t, env)
+	}
+	spec.Guard, spec.Hold = guardOf(cfg.GuardOf(t))
 	if t.Contents != nil {
 		spec.Contents = *t.Contents
 	}
@@ -77,6 +75,33 @@ func spec(cfg *config.Config, t config.Template, env []string) (render.Spec, err
 		spec.Fatal = *t.ErrorFatal
 	}
 	return spec, nil
+}
+
+func syntax(cfg *config.Config, t *config.Template, env []string) render.Syntax {
+	return render.Syntax{
+		Left:             cmp.Or(t.LeftDelimiter, cfg.Delimiters.Left),
+		Right:            cmp.Or(t.RightDelimiter, cfg.Delimiters.Right),
+		FailOnMissingKey: t.ErrorOnMissingKey,
+		Format:           string(t.Format),
+		Funcs:            funcs.Options{Env: env, Denied: t.FunctionDenylist, Sandbox: t.SandboxPath},
+		MaxOutput:        cfg.Limits.OutputBytes,
+		MaxTime:          cfg.Limits.ExecutionTime,
+	}
+}
+
+// command is the command of a template.
+func command(t *config.Template, env []string) rollout.Command {
+	args, timeout := t.Run()
+	return rollout.Command{
+		Args: args, Timeout: timeout, Env: environ(t.Exec.Env, env),
+		KillSignal: syscall.Signal(t.Exec.KillSignal), KillTimeout: t.Exec.KillTimeout,
+	}
+}
+
+// probe is a command that checks or verifies.
+func probe(setting string, said func() ([]string, time.Duration), env []string) rollout.Command {
+	args, timeout := said()
+	return rollout.Command{Args: args, Timeout: timeout, Env: environ(config.Env{}, env), Setting: setting}
 }
 
 // consulEnv is what commands, and env in templates, are told of the agent: what was

@@ -14,8 +14,12 @@ type Unmarshaler interface {
 }
 
 // Decoder decodes values into Go values. Fields are named by their conf tag, with
-// commas between several names; a field without one is left out. A field Pos of
-// type Pos is told where the struct was read.
+// commas between several names; a field without one is left out. The fields of an
+// embedded struct count as those of the struct around it. A field Pos of
+// type Pos is told where the struct was read. A tag min is the least that a number may be.
+//
+// A map of structs takes blocks with labels: group "a" { … } is the entry a of the field
+// group. A label that comes twice in one file is an error.
 //
 // A list of structs is appended to, and everything else is overwritten, so several
 // files decoded one after the other merge. A truth value may be written as a
@@ -64,6 +68,9 @@ func (d *Decoder) value(v Value, dst reflect.Value, path string) error {
 	case reflect.Slice:
 		return d.slice(v, dst, path)
 	case reflect.Map:
+		if dst.Type().Elem().Kind() == reflect.Struct {
+			return d.labelled(v, dst, path)
+		}
 		return d.mapping(v, dst, path)
 	case reflect.String:
 		return set(dst, v, path, Value.String)
@@ -112,30 +119,5 @@ func (d *Decoder) slice(v Value, dst reflect.Value, path string) error {
 		out = reflect.Append(out, x.Elem())
 	}
 	dst.Set(out)
-	return errors.Join(errs...)
-}
-
-// mapping decodes an object, or several, into a map of strings.
-func (d *Decoder) mapping(v Value, dst reflect.Value, path string) error {
-	blocks := []Value{v}
-	if v.kind == list {
-		blocks = v.List
-	}
-	all := reflect.MakeMap(dst.Type()) // a new one: the old one may belong to a copy, too
-	for iter := dst.MapRange(); iter.Next(); {
-		all.SetMapIndex(iter.Key(), iter.Value())
-	}
-	var errs []error
-	for _, block := range blocks {
-		if block.kind != object {
-			errs = append(errs, block.Pos.Errorf("%s: want a block, got %s", path, block.describe()))
-		}
-		for _, m := range block.Object {
-			x := reflect.New(dst.Type().Elem()).Elem()
-			errs = append(errs, d.value(m.Value, x, join(path, m.Name)))
-			all.SetMapIndex(reflect.ValueOf(m.Name), x)
-		}
-	}
-	dst.Set(all)
 	return errors.Join(errs...)
 }

@@ -136,6 +136,9 @@ func TestWrongShapes(t *testing.T) {
 		`server = "a" server { token = "b" }`:  "a.hcl:1:14: server: is set twice, as a block and, at a.hcl:1:1, as a string: leave one out",
 		`denylist = "a" blacklist = ["b"]`:     "a.hcl:1:16: denylist: is set twice, as a list and, at a.hcl:1:1, as a string: leave one out",
 		`server "x" { token = "b" }`:           `a.hcl:1:8: "server" takes no label`,
+		`server x y { token = "b" }`:           `a.hcl:1:8: "server" takes no label`,
+		`meta "x" { a = 1 }`:                   `a.hcl:1:6: "meta" takes no label`,
+		`srver "x" { token = "b" }`:            `a.hcl:1:1: unknown key "srver": did you mean "server"?`,
 		`item { Sourse = "a" }`:                `a.hcl:1:8: unknown key "Sourse" in item: did you mean "source"?`,
 	} {
 		var s settings

@@ -53,26 +53,26 @@ func TestRefused(t *testing.T) {
 		`a = file("X")`:  `a.hcl:1:5: call to unknown function: there is only env("NAME")`,
 		`a = env("X"+1)`: `want env("NAME")`,
 		// Brackets, commas and the like.
-		"a {\n b = 1\n":        "a.hcl:1:3: this block is not closed: its } is missing",
-		"a = [1, 2":            "a.hcl:1:5: this list is not closed: its ] is missing",
-		"a = 1\n}":             "a.hcl:2:1: this } closes nothing",
-		"a = 1,, b = 2":        "a.hcl:1:7: want a name",
-		"a = 1; b = 2":         "a.hcl:1:6: the character ; does not belong here",
-		"a = [1 2]":            "a.hcl:1:8: invalid expression: want a value, a comma or ]",
-		"a {\n b =\n}":         "a.hcl:2:5: invalid expression: want a value",
-		"a =":                  "a.hcl:1:4: invalid expression: want a value, but the file ends here",
-		"a { b }":              "a.hcl:1:7: after a name want = and a value, or { and a block",
-		"a b = 1":              "a.hcl:1:5: after a name want = and a value, or { and a block",
-		"a: 1":                 "a.hcl:1:2: after a name want = and a value, or { and a block",
-		"/* a":                 "a.hcl:1:1: this comment is not closed: its */ is missing",
-		"a\u00a0= 1":           "a.hcl:1:2: the character U+00A0 does not belong here",
-		"a = 1\x00":            "a.hcl:1:6: there is a zero byte: this is not a text file in UTF-8",
-		"a = 1\nb = \"\xff\"":  "a.hcl:2:6: this is not UTF-8: save the file in that encoding",
-		"# caf\xe9\n":          "a.hcl:1:6: this is not UTF-8",
-		"\xff\xfea\x00 \x00":   "a.hcl:1:4: there is a zero byte",
-		"a = {{ b = 1 }}":      "a.hcl:1:6: want a name",
-		"a = (1)":              "a.hcl:1:5: invalid expression: want a value",
-		"template x { b = 1 }": `a.hcl:1:10: "template" takes no label`,
+		"a {\n b = 1\n":       "a.hcl:1:3: this block is not closed: its } is missing",
+		"a = [1, 2":           "a.hcl:1:5: this list is not closed: its ] is missing",
+		"a = 1\n}":            "a.hcl:2:1: this } closes nothing",
+		"a = 1,, b = 2":       "a.hcl:1:7: want a name",
+		"a = 1; b = 2":        "a.hcl:1:6: the character ; does not belong here",
+		"a = [1 2]":           "a.hcl:1:8: invalid expression: want a value, a comma or ]",
+		"a {\n b =\n}":        "a.hcl:2:5: invalid expression: want a value",
+		"a =":                 "a.hcl:1:4: invalid expression: want a value, but the file ends here",
+		"a { b }":             "a.hcl:1:7: after a name want = and a value, or { and a block",
+		"a b = 1":             "a.hcl:1:5: after a name want = and a value, or { and a block",
+		"a: 1":                "a.hcl:1:2: after a name want = and a value, or { and a block",
+		"/* a":                "a.hcl:1:1: this comment is not closed: its */ is missing",
+		"a\u00a0= 1":          "a.hcl:1:2: the character U+00A0 does not belong here",
+		"a = 1\x00":           "a.hcl:1:6: there is a zero byte: this is not a text file in UTF-8",
+		"a = 1\nb = \"\xff\"": "a.hcl:2:6: this is not UTF-8: save the file in that encoding",
+		"# caf\xe9\n":         "a.hcl:1:6: this is not UTF-8",
+		"\xff\xfea\x00 \x00":  "a.hcl:1:4: there is a zero byte",
+		"a = {{ b = 1 }}":     "a.hcl:1:6: want a name",
+		"a = (1)":             "a.hcl:1:5: invalid expression: want a value",
+		`a "b" = 1`:           "a.hcl:1:7: after a name want = and a value, or { and a block",
 	} {
 		_, err := Parse("a.hcl", []byte(src))
 		if err == nil || !strings.Contains(err.Error(), want) {
@@ -139,7 +139,7 @@ func TestDeepNestingIsRefused(t *testing.T) {
 	for _, src := range []string{
 		"a = " + strings.Repeat("[", n), strings.Repeat("a {", n), strings.Repeat("a = {", n), strings.Repeat("{", n), "a = " + strings.Repeat("{", n),
 		strings.Repeat(`{"a":`, n), `{"a":` + strings.Repeat("[", n), "a = " + strings.Repeat("[", n) + strings.Repeat("]", n),
-		strings.Repeat("a {", n) + strings.Repeat("}", n), "a = " + strings.Repeat("[{b=", n),
+		strings.Repeat("a {", n) + strings.Repeat("}", n), strings.Repeat("a ", n) + "{}", "a = " + strings.Repeat("[{b=", n),
 	} {
 		_, err := Parse("a.hcl", []byte(src))
 		if err == nil || strings.Count(err.Error(), "\n") > 1 {
@@ -181,6 +181,7 @@ func FuzzParse(f *testing.F) {
 		`a = "${b}" c { d = 1 e = 2 }`, "a = <<E\n${x}\nE\n", `{"a": [1, {"b": null}]}`, `kv { "a/b" = "c" }`, "a { b { c = 1 } d = 2 }, e = [1,2]",
 		`name = env("HOME")`, `retry { min = 5s } retry { max = 1.5 }`, `{"item": [{"port": 0x1}], "tags": "a,b",}`, "\ufeffa = \"\\xff\\ud83d\\ude00\"", "a =\n'b'\n}",
 		"\"a\\n\" b {}", "meta { \"\\r\\n\" = [] }", "a = [[[[[[", "a {{{{{{", `{"a":{"a":{"a":`, "a = \"${", "a = \"\xff\x00\"", `meta { a = 1 } meta = [{ b = 2 }] enabled = "1"`,
+		`pool "a" { port = 1 } pool b c {} pool { d { port = 0 } }`,
 	} {
 		f.Add(seed)
 	}
@@ -194,6 +195,7 @@ func FuzzParse(f *testing.F) {
 		}
 		checkLines(t, (&Decoder{Fold: true}).Decode(v, &sample{}, ""))
 		checkLines(t, (&Decoder{}).Decode(v, &settings{}, ""))
+		checkLines(t, (&Decoder{}).Decode(v, &pools{}, ""))
 	})
 }
 

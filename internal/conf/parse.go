@@ -2,6 +2,7 @@ package conf
 
 import (
 	"bytes"
+	"slices"
 	"unicode"
 	"unicode/utf8"
 )
@@ -80,7 +81,7 @@ func (p *parser) file() Value {
 // deeper tells whether one more object or list may be opened. When it may, the
 // caller takes it off depth again.
 func (p *parser) deeper() bool {
-	if p.depth == maxDepth {
+	if p.depth >= maxDepth {
 		p.fail(p.tok.pos, "blocks and lists are nested more than %d deep", maxDepth)
 		p.stop()
 		return false
@@ -162,17 +163,19 @@ func (p *parser) resume(line int) {
 	p.lost = true // brackets may be missing just because they were skipped
 }
 
-// member reads name = value or name { … }, and in JSON "name": value.
+// member reads name = value, name { … } or name "label" { … }, and in JSON "name": value.
 func (p *parser) member(v *Value) bool {
 	m := Member{Name: p.tok.text, Pos: p.tok.pos}
 	if !p.key() {
 		return false
 	}
-	labelled := p.labels(m.Name)
+	labels := p.labels()
 	switch {
 	case p.tok.kind == '{' && !p.json:
-		m.Value = p.object()
-	case p.tok.kind == p.assign() && !labelled:
+		p.depth += len(labels)
+		m.Value = label(m.Name, labels, p.object())
+		p.depth -= len(labels)
+	case p.tok.kind == p.assign() && len(labels) == 0:
 		equal := p.tok
 		p.advance()
 		if p.missing() || p.nextEntry(equal) {
@@ -202,20 +205,26 @@ func (p *parser) key() bool {
 	return ok
 }
 
-// labels reads what stands between the name of a block and its brace. HCL has it,
-// and nothing that is read here.
-func (p *parser) labels(name string) bool {
-	label := p.tok
+// labels reads what stands between the name of a block and its brace.
+func (p *parser) labels() (labels []token) {
 	for !p.json && (p.tok.kind == tokenName || p.tok.kind == tokenString) {
+		labels = append(labels, p.tok)
 		p.advance()
 	}
-	if label == p.tok {
-		return false
+	return labels
+}
+
+// label gives the value of a block with labels: an object that holds the block under
+// its label, as HCL v1 has it, and JSON writes it.
+func label(name string, labels []token, block Value) Value {
+	for i, t := range slices.Backward(labels) {
+		of := name
+		if i > 0 {
+			of = labels[i-1].text
+		}
+		block = Value{Pos: t.pos, kind: object, labelOf: of, Object: []Member{{Name: t.text, Pos: t.pos, Value: block}}}
 	}
-	if p.tok.kind == '{' {
-		p.fail(label.pos, "%q takes no label", name)
-	}
-	return true
+	return block
 }
 
 func (p *parser) assign() rune {

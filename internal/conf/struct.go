@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 
 	"github.com/agext/levenshtein"
@@ -39,12 +40,23 @@ func (d *Decoder) last(blocks []Value, dst reflect.Value, path string) error {
 	return errors.Join(errs...)
 }
 
+// noLabel reports a label where there is to be none.
+func (v Value) noLabel() error {
+	if v.labelOf == "" {
+		return nil
+	}
+	return v.Pos.Errorf("%q takes no label", v.labelOf)
+}
+
 // members decodes an object into a struct.
 func (d *Decoder) members(v Value, dst reflect.Value, path string) error {
+	if err := v.noLabel(); err != nil {
+		return err
+	}
 	if p := dst.FieldByName("Pos"); p.IsValid() && p.Type() == reflect.TypeFor[Pos]() {
 		p.Set(reflect.ValueOf(v.Pos))
 	}
-	fields := fieldsOf(dst.Type())
+	fields := layoutOf(dst.Type()).byName
 	found := map[int][]Member{}
 	for _, m := range v.Object {
 		if i, ok := d.find(fields, m.Name); ok && m.Value.kind != null {
@@ -73,7 +85,20 @@ func (d *Decoder) field(found []Member, dst reflect.Value, i int, path string) e
 	if err != nil {
 		return err
 	}
-	return d.value(v, dst.Field(i), path)
+	f := layoutOf(dst.Type()).fields[i]
+	if err := d.value(v, dst.FieldByIndex(f.Index), path); err != nil {
+		return err
+	}
+	return atLeast(f.Tag.Get("min"), v, reflect.Indirect(dst.FieldByIndex(f.Index)), path)
+}
+
+// atLeast checks a number against the tag min.
+func atLeast(tag string, v Value, x reflect.Value, path string) error {
+	least, err := strconv.ParseInt(tag, 10, 64)
+	if err == nil && x.Int() < least {
+		return v.Pos.Errorf("%s: want %d or more", path, least)
+	}
+	return nil
 }
 
 // combine makes one value of all that an object has of one name, as HCL v1 does: of
@@ -111,16 +136,28 @@ func join(path, name string) string {
 	return path + "." + name
 }
 
-func fieldsOf(t reflect.Type) map[string]int {
-	fields := map[string]int{}
-	for i := range t.NumField() {
-		for name := range strings.SplitSeq(t.Field(i).Tag.Get("conf"), ",") {
+// layout is the fields of a struct, with those of the structs embedded in it.
+type layout struct {
+	fields []reflect.StructField
+	byName map[string]int
+}
+
+var layouts sync.Map // reflect.Type → *layout
+
+func layoutOf(t reflect.Type) *layout {
+	if f, ok := layouts.Load(t); ok {
+		return f.(*layout)
+	}
+	f := &layout{fields: reflect.VisibleFields(t), byName: map[string]int{}}
+	for i, field := range f.fields {
+		for name := range strings.SplitSeq(field.Tag.Get("conf"), ",") {
 			if name != "" {
-				fields[name] = i
+				f.byName[name] = i
 			}
 		}
 	}
-	return fields
+	layouts.Store(t, f)
+	return f
 }
 
 // find gives the field of a name. As in consul-template its case does not matter.

@@ -8,7 +8,8 @@
 //   - Strings are literal: ${x} and %{x} reach the program unchanged. Between ${ and
 //     its } quotes and backslashes are literal, too.
 //   - A block, an attribute with an object, and a list of either are the same
-//     thing, as they are in HCL v1 and in JSON.
+//     thing, as they are in HCL v1 and in JSON. A block with a label is an object
+//     with the label as its key: group "a" {} is group { a {} }.
 //   - In one object, of a block or a value that is set twice the last one holds;
 //     lists add up. Across files they go over the values that are there already, so
 //     defaults and several files need no merging.
@@ -66,6 +67,9 @@ type Value struct {
 	List   []Value
 	Object []Member // in the order of the file; a name may come several times
 	kind   kind
+	// labelOf is the name that a label follows, where the object is that label with
+	// its block.
+	labelOf string
 }
 
 // Member is one entry of an object.

@@ -70,7 +70,7 @@ func New(cfg Config) (*Source, error) {
 	if source.client, err = api.NewClient(c); err != nil {
 		return nil, fmt.Errorf("cannot set up the Consul client: %w", err)
 	}
-	source.hide = secrets(c)
+	source.hide, source.anonymous = secrets(c), c.Token == ""
 	source.transport = c.Transport
 	return source, nil
 }

@@ -109,7 +109,7 @@ func TestTooStale(t *testing.T) {
 	})
 	src := a.source(consul.Config{MaxStale: 2 * time.Second})
 	got := fetch(t, src, key("a"), 7, time.Minute)
-	if diff := cmp.Diff(watch.Answer{Value: "new", Version: 9}, got); diff != "" {
+	if diff := cmp.Diff(watch.Answer{Value: "new", Version: 9, Indexed: true}, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	a.wants(stale, fresh)
@@ -135,11 +135,11 @@ func TestKeyThatIsMissing(t *testing.T) {
 		query watch.Query
 		want  watch.Answer
 	}{
-		{key("a"), watch.Answer{Version: 5}},
-		{lookup("a"), watch.Answer{Value: watch.Lookup{}, Version: 5}},
-		{prefix("a"), watch.Answer{Value: []*watch.KeyPair{}, Version: 6}},
-		{key("empty"), watch.Answer{Value: "", Version: 7}},
-		{lookup("empty"), watch.Answer{Value: watch.Lookup{Found: true}, Version: 7}},
+		{key("a"), watch.Answer{Version: 5, Indexed: true}},
+		{lookup("a"), watch.Answer{Value: watch.Lookup{}, Version: 5, Indexed: true}},
+		{prefix("a"), watch.Answer{Value: []*watch.KeyPair{}, Version: 6, Indexed: true}},
+		{key("empty"), watch.Answer{Value: "", Version: 7, Indexed: true}},
+		{lookup("empty"), watch.Answer{Value: watch.Lookup{Found: true}, Version: 7, Indexed: true}},
 	} {
 		if diff := cmp.Diff(tc.want, fetch(t, src, tc.query, 0, time.Minute)); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", tc.query, diff)
@@ -247,7 +247,7 @@ func TestOwnNode(t *testing.T) {
 		"/v1/catalog/node/me?index=3&stale=&wait=1000ms": {body: `{"Node":{"Node":"me"},"Services":{}}`, index: "4"},
 	})
 	got := fetch(t, a.source(consul.Config{MaxStale: time.Second}), node(""), 3, time.Second)
-	want := watch.Answer{Value: &watch.NodeDetail{Node: &watch.Node{Node: "me"}, Services: []*watch.NodeService{}}, Version: 4}
+	want := watch.Answer{Value: &watch.NodeDetail{Node: &watch.Node{Node: "me"}, Services: []*watch.NodeService{}}, Version: 4, Indexed: true}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}

@@ -10,6 +10,8 @@
 //   - It never has more connections open than its budget.
 //   - Answers are sorted, so equal data is an equal value.
 //   - The text of an error is the same while its cause is, and holds no token.
+//   - An answer that may lack something says so: what the token may not see, what a
+//     server without a leader may not know.
 package consul
 
 import (
@@ -33,6 +35,7 @@ type Source struct {
 	maxStale  time.Duration
 	silence   time.Duration
 	poll      time.Duration
+	anonymous bool              // there is no token
 	hide      *strings.Replacer // of secrets, in what others send
 }
 
@@ -66,7 +69,11 @@ func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold ti
 	if err != nil {
 		return watch.Answer{}, s.failure(ctx, q, err)
 	}
-	return watch.Answer{Value: value, Version: meta.LastIndex}, nil
+	doubt, err := s.doubt(ctx, read, q, value, meta)
+	if err != nil { // an empty answer that is not certain is none
+		return watch.Answer{}, s.failure(ctx, q, err)
+	}
+	return watch.Answer{Value: value, Version: meta.LastIndex, Indexed: true, Doubt: doubt}, nil
 }
 
 // read asks once, and waits for the answer as long as an agent may take.

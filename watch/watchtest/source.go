@@ -43,6 +43,7 @@ type Counts struct {
 type answer struct {
 	value   any
 	version uint64
+	doubt   string
 	err     error
 	news    chan struct{} // closed when any of it changes
 }
@@ -65,6 +66,14 @@ func (s *Source) Set(q watch.Query, value any) {
 // SetVersion makes value the answer to q, with a version of the test's choice.
 func (s *Source) SetVersion(q watch.Query, value any, version uint64) {
 	s.change(q, func(a *answer) { a.value, a.version = value, version })
+}
+
+// Doubt has the answers to q say why they may lack something.
+func (s *Source) Doubt(q watch.Query, why string) {
+	s.change(q, func(a *answer) {
+		s.index++
+		a.doubt, a.version = why, s.index
+	})
 }
 
 // Fail gives every Fetch of q an error, those under way too; nil ends that.
@@ -167,7 +176,7 @@ func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold ti
 			return watch.Answer{}, err
 		}
 		if over || a.version > after {
-			return watch.Answer{Value: a.value, Version: a.version}, nil
+			return watch.Answer{Value: a.value, Version: a.version, Indexed: true, Doubt: a.doubt}, nil
 		}
 		select {
 		case <-ctx.Done():

@@ -6,6 +6,8 @@
 //     in JSON.
 //   - Several files merge: a later one wins, templates add up, a directory is read
 //     in lexical order. Flags win over files, files over the environment.
+//   - What the top level, a group and a template can say counts as it is said at the
+//     innermost level, key by key: see Config.GuardOf and its like.
 //   - An error names file, line and column, and an unknown key the nearest known one.
 //   - What consul-template has and ctmpl does not have yet is refused with a line
 //     that says so. It is never ignored.
@@ -24,6 +26,7 @@ import (
 
 // Config is a whole configuration. The conf tags are the names in files.
 type Config struct {
+	Rollout
 	Consul             Consul        `conf:"consul"`
 	Templates          []Template    `conf:"template"`
 	Wait               Wait          `conf:"wait"`
@@ -45,6 +48,15 @@ type Config struct {
 	Limits             Limits        `conf:"limits"`
 	// Catalog is a file or directory that takes the place of Consul.
 	Catalog string `conf:"catalog"`
+
+	// Groups are the templates that are rolled out as one, by name.
+	Groups map[string]Group `conf:"group"`
+	// StateDir is where last good outputs are kept: see StatePath.
+	StateDir string `conf:"state_dir"`
+	// History is how many of them there are for each target.
+	History int `conf:"history" min:"1"`
+	// ApproveSignal approves what a guard holds.
+	ApproveSignal Signal `conf:"approve_signal"`
 
 	// ErrOnFailedLookup is read, and has no effect, as in consul-template's program.
 	ErrOnFailedLookup bool `conf:"err_on_failed_lookup"`
@@ -134,6 +146,8 @@ func Defaults() *Config {
 		LogFile:        LogFile{RotateDuration: 24 * time.Hour},
 		KillSignal:     Signal(syscall.SIGINT),
 		ReloadSignal:   Signal(syscall.SIGHUP),
+		ApproveSignal:  NoSignal,
+		History:        3,
 	}
 	for _, name := range []string{"CT_LOG", "CONSUL_TEMPLATE_LOG", "CONSUL_TEMPLATE_LOG_LEVEL"} {
 		if level := strings.TrimSpace(os.Getenv(name)); level != "" {
@@ -171,9 +185,11 @@ func Load(paths []string, settings []Setting) (*Config, error) {
 	for _, s := range settings {
 		errs = append(errs, s.apply(decoder, c))
 	}
+	errs = append(errs, c.forOneTemplate(decoder, settings))
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
+	c.assign()
 	return c, c.check()
 }
 
@@ -189,10 +205,11 @@ func (c *Config) parse(d *conf.Decoder, name string, src []byte) error {
 func (c *Config) check() error {
 	var errs []error
 	for i := range c.Templates {
-		if err := c.Templates[i].check(); err != nil {
+		if err := c.Templates[i].check(c); err != nil {
 			errs = append(errs, c.Templates[i].Pos.Errorf("template: %w", err))
 		}
 	}
+	errs = append(errs, c.checkGroups(), c.checkApprove())
 	if c.Consul.SSL.Cert == "" && c.Consul.SSL.Key != "" {
 		errs = append(errs, errors.New("consul.ssl has a key but no cert: give both, or a cert that holds its key"))
 	}

@@ -88,6 +88,24 @@ func (s *Signal) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// checkApprove reports an approve_signal that means something else already.
+func (c *Config) checkApprove() error {
+	s, why := c.ApproveSignal, ""
+	switch {
+	case s == NoSignal:
+		return nil
+	case s == c.KillSignal || s == Signal(syscall.SIGTERM):
+		why = "ends ctmpl"
+	case s == c.ReloadSignal:
+		why = "is reload_signal"
+	case s == Signal(syscall.SIGKILL) || s == Signal(syscall.SIGSTOP):
+		why = "reaches no program"
+	default:
+		return nil
+	}
+	return fmt.Errorf("approve_signal: %s %s: take another one, such as SIGUSR2", unix.SignalName(syscall.Signal(s)), why)
+}
+
 // signalNames are the signals that there are here.
 func signalNames() []string {
 	names := map[string]bool{}

@@ -17,6 +17,9 @@ type Setting struct {
 }
 
 func (s Setting) apply(d *conf.Decoder, c *Config) error {
+	if s.ofTemplate() {
+		return nil // when all templates are known: see forOneTemplate
+	}
 	if list := c.list(s.Path); list != nil {
 		*list = append(*list, s.Value) // which may hold commas
 		return nil
@@ -54,8 +57,41 @@ func (c *Config) list(path string) *Strings {
 	return nil
 }
 
+// ofTemplate tells whether the key is one of a template.
+func (s Setting) ofTemplate() bool { return strings.HasPrefix(s.Path, "template.") }
+
+// forOneTemplate applies the settings that belong to the template, when there is just
+// one.
+func (c *Config) forOneTemplate(d *conf.Decoder, settings []Setting) error {
+	for _, s := range settings {
+		if !s.ofTemplate() {
+			continue
+		}
+		if n := len(c.Templates); n != 1 {
+			return fmt.Errorf("-%s goes with one template, and there are %d: say it in a configuration file", s.Flag, n)
+		}
+		if err := s.decode(d, &c.Templates[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decode decodes a setting that belongs to a template.
+func (s Setting) decode(d *conf.Decoder, t *Template) error {
+	pos := t.Pos // stays
+	defer func() { t.Pos = pos }()
+	key := strings.TrimPrefix(s.Path, "template.")
+	return d.Decode(conf.At(conf.Pos{File: "-" + s.Flag}, key, s.Value), t, "template")
+}
+
 // Check tells whether the value of a flag can be read, without applying it.
-func (s Setting) Check() error { return s.apply(&conf.Decoder{}, Defaults()) }
+func (s Setting) Check() error {
+	if s.ofTemplate() {
+		return s.decode(&conf.Decoder{}, &Template{})
+	}
+	return s.apply(&conf.Decoder{}, Defaults())
+}
 
 // ParseTemplate reads source[:destination[:command]], the argument of -template.
 // The command may hold colons, and so may the drive letter of a path.

@@ -15,6 +15,8 @@ import (
 
 // Template is one template.
 type Template struct {
+	Rollout
+	Steps
 	Pos               conf.Pos
 	Source            string        `conf:"source"`
 	Contents          *string       `conf:"contents"`
@@ -28,7 +30,7 @@ type Template struct {
 	CreateDestDirs    *bool         `conf:"create_dest_dirs"` // nil: true
 	User              string        `conf:"user"`
 	UID               *int          `conf:"uid"`
-	Group             string        `conf:"group"`
+	Group             string        `conf:"group"` // that the file belongs to; of a block group: see RolloutGroup
 	GID               *int          `conf:"gid"`
 	LeftDelimiter     string        `conf:"left_delimiter"`
 	RightDelimiter    string        `conf:"right_delimiter"`
@@ -36,9 +38,13 @@ type Template struct {
 	ErrorFatal        *bool         `conf:"error_fatal"` // nil: that of all templates
 	SandboxPath       string        `conf:"sandbox_path"`
 	FunctionDenylist  Strings       `conf:"function_denylist,function_blacklist"`
+	Format            Format        `conf:"format"`
+
+	// RolloutGroup is the block group that the key group named. Group is empty then.
+	RolloutGroup string
 }
 
-func (t *Template) check() error {
+func (t *Template) check(c *Config) error {
 	switch {
 	case t.Source == "" && t.Contents == nil:
 		return errors.New("needs a source, or contents")
@@ -48,11 +54,19 @@ func (t *Template) check() error {
 		return errors.New("has both user and uid: give one of them")
 	case t.Group != "" && t.GID != nil:
 		return errors.New("has both group and gid: give one of them")
+	case t.RolloutGroup != "":
+		if err := t.checkMember(); err != nil {
+			return err
+		}
+	}
+	if _, err := groupID(t.Group); err != nil {
+		return c.unknownGroup(t.Group)
 	}
 	if _, _, err := t.Owner(); err != nil {
 		return err
 	}
-	return nil
+	args, _ := t.Run()
+	return checkRun(args, t.Program(), t.Nginx.On())
 }
 
 // Owner gives the IDs that the destination is to belong to, -1 where that is left
@@ -71,14 +85,19 @@ func (t *Template) Owner() (uid, gid int, err error) {
 		}
 	}
 	if t.Group != "" {
-		if gid, err = id(t.Group, func() (string, error) {
-			g, err := user.LookupGroup(t.Group)
-			return cmp.Or(g, &user.Group{}).Gid, err
-		}); err != nil {
+		if gid, err = groupID(t.Group); err != nil {
 			return -1, -1, fmt.Errorf("group %q: there is none of this name", t.Group)
 		}
 	}
 	return uid, gid, nil
+}
+
+// groupID gives the number of a group of the system, -1 for no name.
+func groupID(name string) (int, error) {
+	if name == "" {
+		return -1, nil
+	}
+	return id(name, func() (string, error) { g, err := user.LookupGroup(name); return cmp.Or(g, &user.Group{}).Gid, err })
 }
 
 // id looks a name up, or takes it for the number that it is.
