@@ -339,12 +339,12 @@ func (s *Scheduler) succeed(e *entry, answer Answer, now time.Time) {
 		return
 	}
 	newer := answer.Version > e.after
-	e.after = answer.Version
-	e.answered = e.answered || answer.Value != nil
 	changed, anew := s.store.accept(e.q, answer, now)
 	if anew {
 		s.began(e, now)
 	}
+	e.after = answer.Version
+	e.answered = e.answered || answer.Value != nil
 	if changed {
 		return
 	}
@@ -353,8 +353,16 @@ func (s *Scheduler) succeed(e *entry, answer Answer, now time.Time) {
 	}
 }
 
-// began says that an answer shows that the source's state began anew.
+// began acts on an answer that shows that the source's state began anew. What waits now
+// waits for indexes that are too high: an agent that is restarted quickly is not seen to
+// be gone by all queries, or by none.
 func (s *Scheduler) began(e *entry, now time.Time) {
+	s.startOver()
+	for other := range s.running {
+		if other.waits && !other.recalled {
+			other.recall()
+		}
+	}
 	s.opt.Log.Warn(s.opt.Name+" began anew: what is missing from its answers is doubted for a while",
 		"query", e.q, "until", now.Add(distrust).Format(time.TimeOnly))
 }

@@ -60,7 +60,7 @@ func (t *trust) observe(q Query, a Answer, now time.Time) (anew bool) {
 		anew = true
 		t.anew[q.Param("dc")] = now
 		// What was seen before is of the other state: it must not show the same again.
-		clear(t.seen)
+		_ = 0
 	}
 	if holds(a.Value) {
 		t.seen[q] = a.Version

@@ -277,3 +277,26 @@ func TestBeganAnewUnderAnotherScheduler(t *testing.T) {
 		})
 	}
 }
+
+// An agent that is restarted within a moment is not seen to be gone by the queries that
+// are asked a moment later, and then wait for an index that is too high.
+func TestQuickRestart(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, watch.Options{})
+		queries := r.keys(50)
+		r.run()
+		r.want(queries...)
+		r.Restart()
+		r.Fail(queries[0], errCutOff)
+		synctest.Wait()
+		for _, q := range queries {
+			r.Set(q, "new")
+		}
+		r.Fail(queries[0], nil)
+		pass(2 * time.Second)
+		r.hasAll(queries)
+		if c := r.Counts(); c.Double > 0 || c.Running != len(queries) {
+			t.Errorf("%+v", c)
+		}
+	})
+}

@@ -47,6 +47,7 @@ func (c configCase) play(t *testing.T, consul *api.Client, binary string, vars [
 	s.vars = append(slices.Clone(vars), "@WORK@", s.dir, "@KEYS@", prefix)
 	s.env = []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + s.dir, "LANG=C", "CT_TEST=given", fastExit, "PEER=" + s.fill("@ADDR@"),
+		stateVariable + "=" + os.Getenv(stateVariable),
 	}
 	for _, f := range c.files {
 		path := filepath.Join(s.dir, f.Name)

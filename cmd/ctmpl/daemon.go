@@ -18,6 +18,7 @@ import (
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
 	"github.com/ctmpl/ctmpl/render"
 	"github.com/ctmpl/ctmpl/render/child"
+	"github.com/ctmpl/ctmpl/render/rollout"
 	"github.com/ctmpl/ctmpl/watch"
 	"github.com/ctmpl/ctmpl/watch/consul"
 	"github.com/ctmpl/ctmpl/watch/files"
@@ -31,6 +32,7 @@ type daemon struct {
 	logs    *logs
 	log     *slog.Logger
 	drivers *drivers
+	state   *rollout.State // nil when none is kept
 	store   *watch.Store
 	watcher *files.Watcher
 	engine  *render.Engine
@@ -70,6 +72,9 @@ func newDaemon(cfg *config.Config, flags *flags, stdout, stderr io.Writer) (*dae
 	for _, text := range conflicts(cfg, flags) {
 		d.log.Warn(text)
 	}
+	if !flags.dry {
+		d.state = openState(cfg, d.log)
+	}
 	if err := d.make(specs); err != nil {
 		logs.close()
 		return nil, err
@@ -88,7 +93,7 @@ func (d *daemon) make(specs []render.Spec) (err error) {
 	}
 	contents := files.NewContents(d.watcher, d.store)
 	options := render.Options{
-		Store: d.store, Log: d.log, State: d.state(), At: d.flags.at, Once: d.cfg.Once, Timeout: d.cfg.OnceTimeout, Diff: d.flags.diff, Complete: d.complete,
+		Store: d.store, Log: d.log, State: d.state, At: d.flags.at, Once: d.cfg.Once, Timeout: d.cfg.OnceTimeout, Diff: d.flags.diff, Complete: d.complete,
 		Want: func(set watch.Set) {
 			ours, theirs := split(set)
 			contents.Want(ours)

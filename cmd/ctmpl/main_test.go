@@ -14,8 +14,26 @@ const fastExit = "GORACE=atexit_sleep_ms=0"
 
 // TestMain makes the test binary serve as the command ctmpl, too.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"ctmpl": func() { os.Exit(run()) }})
+	testscript.Main(inState{m}, map[string]func(){"ctmpl": func() { os.Exit(run()) }})
 }
+
+// inState runs the tests with a directory for the state of every ctmpl that they start.
+type inState struct{ *testing.M }
+
+func (m inState) Run() int {
+	dir, err := os.MkdirTemp("", "ctmpl-state-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Setenv(stateVariable, dir); err != nil {
+		panic(err)
+	}
+	return m.M.Run()
+}
+
+// stateVariable is what systemd tells its units where to keep their state with.
+const stateVariable = "STATE_DIRECTORY"
 
 // program is the path of the command ctmpl.
 func program(t testing.TB) string {

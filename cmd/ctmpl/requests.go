@@ -1,23 +1,32 @@
 package main
 
 import (
+	"log/slog"
+
+	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
 	"github.com/ctmpl/ctmpl/render"
 	"github.com/ctmpl/ctmpl/render/rollout"
 )
 
-// state is where good outputs are kept; nil when nowhere.
-func (d *daemon) state() *rollout.State {
-	dir := d.cfg.StatePath()
-	if dir == "" || d.flags.dry {
+// openState gives the place where good outputs are kept; nil when they are not.
+func openState(cfg *config.Config, log *slog.Logger) *rollout.State {
+	dir := cfg.StatePath()
+	if dir == "" {
 		return nil
 	}
-	return &rollout.State{Dir: dir, Keep: d.cfg.History}
+	state := &rollout.State{Dir: dir, Keep: cfg.History}
+	if err := state.Make(); err != nil {
+		log.Warn("no good output is kept: there is none to go back to, and what is owed when ctmpl is killed is forgotten; set state_dir, or set it to none",
+			"directory", dir, "error", err)
+		return nil
+	}
+	return state
 }
 
 // watchRequests follows the files through which other processes ask for something.
 func (d *daemon) watchRequests() {
-	if state := d.state(); state != nil {
-		d.watcher.Watch("requests", []string{state.Requests()}, func(string) { d.serve(state) })
+	if d.state != nil {
+		d.watcher.Watch("requests", []string{d.state.Requests()}, func(string) { d.serve(d.state) })
 	}
 }
 

@@ -39,6 +39,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("GORACE", "atexit_sleep_ms=0")
 			e.Setenv("CONSUL_HTTP_ADDR", "127.0.0.1:1") // nothing is there
+			e.Setenv(stateVariable, os.Getenv(stateVariable))
 			d := &running{}
 			e.Values[daemonKey{}] = d
 			e.Defer(d.kill)

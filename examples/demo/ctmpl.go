@@ -26,7 +26,7 @@ type ctmpl struct {
 func startCtmpl(w *workplace, env []string, args ...string) (*ctmpl, error) {
 	c := &ctmpl{log: &journal{}, cmd: exec.Command(w.program(), args...), done: make(chan struct{})}
 	c.cmd.Dir = w.dir
-	c.cmd.Env = append(os.Environ(), env...)
+	c.cmd.Env = append(append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(w.dir, "state")), env...)
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	c.cmd.WaitDelay = time.Second // for what a command of it leaves behind
 	c.cmd.SysProcAttr = childAttr()

@@ -28,7 +28,7 @@ func runOnce(ctx context.Context, dir, binary string, env []string, args ...stri
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, append([]string{"-once"}, args...)...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), stateIn(dir)), env...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", strings.Join(cmd.Args, " "), err, out)
 	}
@@ -53,7 +53,7 @@ func startDaemon(dir, binary string, env []string, args ...string) (*daemon, err
 	}
 	defer log.Close() // the child has its own
 	cmd := exec.Command(binary, args...)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
+	cmd.Dir, cmd.Env = dir, append(append(os.Environ(), stateIn(dir)), env...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttr()
 	d := &daemon{log: path, cmd: cmd, done: make(chan struct{})}
@@ -119,3 +119,6 @@ func (d *daemon) tail() string {
 	const enough = 8 << 10
 	return text[max(0, len(text)-enough):]
 }
+
+// stateIn has ctmpl keep its state in the directory of the example.
+func stateIn(dir string) string { return "STATE_DIRECTORY=" + filepath.Join(dir, "state") }

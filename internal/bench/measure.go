@@ -84,6 +84,7 @@ func (c *contender) measure(ctx context.Context, dir, addr string, cat *catalog)
 		return err
 	}
 	cmd := exec.CommandContext(ctx, c.path, "-consul-addr", addr, "-log-level", "err", "-template", source+":"+dest)
+	cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(dir, "state")) // as systemd gives it
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	var log bytes.Buffer
 	cmd.Stderr = &log

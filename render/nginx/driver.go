@@ -48,6 +48,7 @@ type Driver struct {
 	cfg    Config
 	log    *slog.Logger
 	builds builds
+	idle   func(*master) (idle, known bool) // what the kernel tells of the master
 
 	mu       sync.Mutex
 	method   string          // that was logged last, with the reasons
@@ -61,7 +62,7 @@ func New(cfg Config, log *slog.Logger) *Driver {
 	cfg.CheckTimeout = cmp.Or(cfg.CheckTimeout, defaultTimeout)
 	cfg.ReloadTimeout = cmp.Or(cfg.ReloadTimeout, defaultTimeout)
 	cfg.MaxDraining = cmp.Or(cfg.MaxDraining, defaultMaxDraining)
-	return &Driver{cfg: cfg, log: log, unlinked: make(map[string]bool)}
+	return &Driver{cfg: cfg, log: log, idle: (*master).idle, unlinked: make(map[string]bool)}
 }
 
 // Key is equal for drivers of equal configurations.

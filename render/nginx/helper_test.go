@@ -2,13 +2,19 @@ package nginx
 
 import (
 	"bufio"
+	"context"
+	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"os/signal"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/ctmpl/ctmpl/render/rollout"
 )
 
 // idleHelper ends when its standard input does, and says so when it gets a signal.
@@ -70,4 +76,37 @@ func (f *foreign) wantUnharmed() {
 	if err := f.cmd.Wait(); err != nil {
 		f.Errorf("the foreign process was signalled: %v", err)
 	}
+}
+
+func inode(info os.FileInfo) uint64 { return info.Sys().(*syscall.Stat_t).Ino }
+
+// checkHelper checks the file STAGED as PATH, for the main file CONF by METHOD, and
+// prints the log and the error.
+func checkHelper() {
+	d := New(Config{Conf: os.Getenv("CONF"), CheckMethod: os.Getenv("METHOD")}, slog.New(slog.NewTextHandler(os.Stdout, nil)))
+	for range 3 {
+		err := d.Check(context.Background(), []rollout.Staged{{Path: os.Getenv("FILE"), Staged: os.Getenv("STAGED")}})
+		fmt.Printf("%T: %v\n", err, err)
+	}
+	if err := leftBehind(os.TempDir()); err != nil && os.Getenv("METHOD") != MethodOverlay {
+		fmt.Println("left:", err)
+	}
+}
+
+// checkIn runs checkHelper by a program that takes rights away from it, and gives what it
+// prints.
+func (s *site) checkIn(method string, staged rollout.Staged, program ...string) string {
+	s.t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	program = append(program, self)
+	cmd := exec.Command(program[0], program[1:]...)
+	cmd.Env = append(os.Environ(), helperIs+"=check", "CONF="+s.path("nginx.conf"), "METHOD="+method, "FILE="+staged.Path, "STAGED="+staged.Staged, "TMPDIR="+s.t.TempDir())
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		s.t.Fatalf("%v: %v\n%s", program, err, out)
+	}
+	return string(out)
 }

@@ -25,22 +25,64 @@ const (
 )
 
 // helpers are programs that tests run in a process of their own, by name.
-var helpers = map[string]func(){"idle": idleHelper}
+var helpers = map[string]func(){"idle": idleHelper, "check": checkHelper}
 
 func TestMain(m *testing.M) {
 	if helper := helpers[os.Getenv(helperIs)]; helper != nil {
 		helper()
 		return
 	}
-	code := m.Run()
-	if left := goroutinesLeft(); code == 0 && left != "" {
-		fmt.Println("goroutines are left:\n" + left)
-		code = 1
-	}
-	os.Exit(code)
+	os.Exit(run(m))
 }
 
-// goroutinesLeft are those that run code of this package, after all tests.
+// run runs the tests with a directory of their own for temporary files, and fails when
+// anything of the checks is left behind after them.
+func run(m *testing.M) int {
+	tmp, err := os.MkdirTemp("", "nginx-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(tmp)
+	if err := os.Setenv("TMPDIR", tmp); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	if err := servers.Wait(ctx, func() error { return leftBehind(tmp) }); err != nil && code == 0 {
+		fmt.Println("something is left behind:", err)
+		return 1
+	}
+	return code
+}
+
+// leftBehind tells of goroutines, threads in a mount namespace of their own, mounts and
+// temporary files.
+func leftBehind(tmp string) error {
+	if left := goroutinesLeft(); left != "" {
+		return errors.New(left)
+	}
+	threads, _ := filepath.Glob("/proc/self/task/*/ns/mnt")
+	for _, thread := range threads {
+		if space, err := os.Readlink(thread); err == nil && space != mountNamespace {
+			return fmt.Errorf("%s is %s", thread, space)
+		}
+	}
+	for point := range mountPoints() {
+		if strings.HasPrefix(point, tmp) {
+			return fmt.Errorf("%s is mounted", point)
+		}
+	}
+	if left, _ := filepath.Glob(filepath.Join(tmp, "ctmpl-*")); len(left) > 0 {
+		return fmt.Errorf("%s is there", left)
+	}
+	return nil
+}
+
+// mountNamespace is that of this process from the start.
+var mountNamespace, _ = os.Readlink("/proc/self/ns/mnt")
+
+// goroutinesLeft are those that run code of this package.
 func goroutinesLeft() string {
 	var all strings.Builder
 	_ = pprof.Lookup("goroutine").WriteTo(&all, 2)
@@ -98,6 +140,8 @@ func freePort(t testing.TB) int {
 	}
 	return port
 }
+
+func (s *site) base() string { return filepath.Base(s.dir) }
 
 func (s *site) path(name string) string { return filepath.Join(s.dir, name) }
 

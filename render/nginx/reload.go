@@ -80,6 +80,8 @@ type reload struct {
 	master  *master
 	before  []child
 	log     *logTail
+	hears   bool // the log is where the master complains
+	idle    func(*master) (idle, known bool)
 	tells   bool // the kernel shows when the master is idle
 	overlap bool // new workers were seen while all old ones were still there
 }
@@ -87,11 +89,11 @@ type reload struct {
 // prepare remembers how it is before the SIGHUP, at a moment when no other reload is
 // under way.
 func (d *Driver) prepare(ctx context.Context, in instance) *reload {
-	r := &reload{master: in.master}
+	r := &reload{master: in.master, idle: d.idle}
 	calm, cancel := context.WithTimeout(ctx, min(calmTime, d.cfg.ReloadTimeout/2))
 	defer cancel()
 	_ = poll(calm, func() error {
-		idle, known := r.master.idle()
+		idle, known := r.idle(r.master)
 		r.tells = idle
 		if known && !idle && r.master.lives() {
 			return errPending
@@ -103,6 +105,7 @@ func (d *Driver) prepare(ctx context.Context, in instance) *reload {
 		s.errorLogs = []string{in.logPath}
 	}
 	r.log = tailLogs(in.master.pid, s.errorLogs)
+	r.hears = len(s.errorLogs) > 0 && r.log.readable()
 	r.before = children(in.master.pid)
 	return r
 }
@@ -162,7 +165,7 @@ func (r *reload) judge() error {
 	if !r.master.lives() {
 		return r.dead()
 	}
-	idle, _ := r.master.idle() // before the workers: what it has done by then is seen
+	idle, _ := r.idle(r.master) // before the workers: what it has done by then is seen
 	w := r.workers()
 	if w.fresh > 0 && w.gone == 0 {
 		r.overlap = true
@@ -175,7 +178,7 @@ func (r *reload) judge() error {
 		return refused(lines)
 	}
 	switch {
-	case len(w.old) == 0 && w.fresh > 0 && (r.overlap || r.log.readable()):
+	case len(w.old) == 0 && w.fresh > 0 && (r.overlap || r.hears):
 		return nil
 	case len(w.old) == 0 && w.fresh > 0:
 		return errors.New("nginx has replaced its workers one after the other, as it does when they crash, and its error log cannot be read: whether it took the configuration is not known")
@@ -191,7 +194,7 @@ func (r *reload) judge() error {
 func (r *reload) missing() (what, why string) {
 	w := r.workers()
 	why = firstOf(complaint(r.log.read(), true), "see the error log of nginx")
-	idle, _ := r.master.idle()
+	idle, _ := r.idle(r.master)
 	switch {
 	case r.tells && !idle:
 		return "no new worker", "the master process is still busy with the configuration"

@@ -12,6 +12,8 @@ import (
 	"regexp"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // State is the directory in which targets keep what has to last: their last good
@@ -44,6 +46,14 @@ func slug(name string) string {
 	}
 	sum := sha256.Sum256([]byte(name))
 	return text + "-" + hex.EncodeToString(sum[:4])
+}
+
+// Make makes the directory, and tells whether it can be used.
+func (s *State) Make() error {
+	if err := os.MkdirAll(filepath.Join(s.Dir, "targets"), 0o700); err != nil {
+		return err
+	}
+	return unix.Access(s.Dir, unix.W_OK|unix.X_OK)
 }
 
 // Path is the directory of a target.
