@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
@@ -61,6 +63,12 @@ func targetSpec(cfg *config.Config, t *config.Template, env []string, drivers *d
 	return spec
 }
 
+// particular orders patterns so that the most particular one, which counts, comes first.
+func particular(a, b string) int {
+	letters := func(s string) int { return len(s) - strings.Count(s, "*") }
+	return cmp.Or(cmp.Compare(letters(b), letters(a)), cmp.Compare(a, b))
+}
+
 var drift = map[config.Drift]render.Drift{
 	config.DriftOverwrite: render.DriftOverwrite, config.DriftKeep: render.DriftKeep, config.DriftRefuse: render.DriftRefuse,
 }
@@ -73,7 +81,7 @@ func guardOf(g config.Guard) (*guard.Limits, time.Duration) {
 	limits := &guard.Limits{
 		MinInstances: g.MinInstances, MaxShrink: float64(g.MaxShrink), Window: g.Window, MaxChangeLines: g.MaxChangeLines, AllowEmpty: g.AllowEmpty,
 	}
-	for _, name := range slices.Sorted(maps.Keys(g.Services)) {
+	for _, name := range slices.SortedFunc(maps.Keys(g.Services), particular) {
 		s := guard.ServiceLimits{Name: name}
 		if bounds := g.Services[name]; bounds.MinInstances != nil {
 			s.MinInstances = *bounds.MinInstances

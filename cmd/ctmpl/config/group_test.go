@@ -142,7 +142,6 @@ func TestProbes(t *testing.T) {
 	const known = ": known are {{ .Staged }}, {{ .Destination }} and {{ range .Files }}"
 	for text, want := range map[string]string{
 		`template { check = ^"x {{ .Stagd }}" }`:                         "template.check: cannot read its actions: there is no .Stagd" + known,
-		`template { verify = ["x", ^"{{ .Dest }}"] }`:                    "template.verify: cannot read its actions: there is no .Dest" + known,
 		`template { check = ^"{{ range .Files }}{{ .Path }}{{ end }}" }`: "template.check: cannot read its actions: there is no .Path" + known,
 		`template { check = ^"{{ key \"a\" }}" }`:                        `template.check: cannot read its actions: function "key" not defined` + known,
 		`template { check = ^"{{ .Staged" }`:                             "template.check: cannot read its actions: unclosed action" + known,
@@ -150,7 +149,6 @@ func TestProbes(t *testing.T) {
 		"template {\ncheck = ^<<EOT\na\n{{ x }}\nEOT\n}":                 `template.check: cannot read its actions: in its line 2: function "x" not defined` + known,
 		`template { check = ^{ a = 1 } }`:                                "template.check: want a string, got a block",
 		`group "e" { check = ^"{{ .X }}" }`:                              "group.e.check: cannot read its actions: there is no .X" + known,
-		`{"template": {"verify": ^"{{ .X }}"}}`:                          "template.verify: cannot read its actions: there is no .X" + known,
 	} {
 		expectAt(t, text, want)
 	}

@@ -1,10 +1,8 @@
 package config
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,8 +13,8 @@ import (
 // Guard is what holds a change that looks like an accident.
 type Guard struct {
 	Enabled        bool                    `conf:"enabled"`
-	MinInstances   int                     `conf:"min_instances" min:"0"`    // of each service
-	MaxShrink      Share                   `conf:"max_shrink"`               // of a service's instances, within Window
+	MinInstances   int                     `conf:"min_instances" min:"0"`    // of all services together
+	MaxShrink      Share                   `conf:"max_shrink"`               // of all instances, and of the services with instances, within Window
 	MaxChangeLines int                     `conf:"max_change_lines" min:"0"` // 0: no bound
 	Window         time.Duration           `conf:"window"`
 	Hold           Hold                    `conf:"hold"`
@@ -26,7 +24,7 @@ type Guard struct {
 
 func (Guard) blockName() string { return "guard" }
 
-// ServiceGuard is what differs for some services. What is nil is as for all of them.
+// ServiceGuard is what bounds single services. What is nil does not.
 type ServiceGuard struct {
 	MinInstances *int   `conf:"min_instances" min:"0"`
 	MaxShrink    *Share `conf:"max_shrink"`
@@ -43,50 +41,6 @@ func (c *Config) GuardOf(t *Template) Guard {
 	}
 	g.Enabled = g.Enabled && on
 	return g
-}
-
-// For gives the bounds of a service. What is said of its name counts more than what is
-// said of a pattern, and of patterns the longest one counts.
-func (g Guard) For(service string) (minInstances int, maxShrink float64) {
-	minInstances, maxShrink = g.MinInstances, float64(g.MaxShrink)
-	var names []string
-	for name := range g.Services {
-		if matches(name, service) {
-			names = append(names, name)
-		}
-	}
-	slices.SortFunc(names, func(a, b string) int { // the most particular one last
-		starsA, starsB := strings.Count(a, "*"), strings.Count(b, "*")
-		return cmp.Or(cmp.Compare(len(a)-starsA, len(b)-starsB), cmp.Compare(starsB, starsA), cmp.Compare(a, b))
-	})
-	for _, name := range names {
-		over(&minInstances, g.Services[name].MinInstances)
-		if share := g.Services[name].MaxShrink; share != nil {
-			maxShrink = float64(*share)
-		}
-	}
-	return minInstances, maxShrink
-}
-
-// matches tells whether a name is of a pattern, where * stands for any text.
-func matches(pattern, name string) bool {
-	parts := strings.Split(pattern, "*")
-	if len(parts) == 1 {
-		return pattern == name
-	}
-	first, last := parts[0], parts[len(parts)-1]
-	if len(name) < len(first)+len(last) || !strings.HasPrefix(name, first) || !strings.HasSuffix(name, last) {
-		return false
-	}
-	name = name[len(first) : len(name)-len(last)]
-	for _, part := range parts[1 : len(parts)-1] {
-		_, rest, ok := strings.Cut(name, part)
-		if !ok {
-			return false
-		}
-		name = rest
-	}
-	return true
 }
 
 // Share is a part of a whole: more than 0, and 1 at the most.

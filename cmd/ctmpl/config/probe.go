@@ -17,7 +17,7 @@ const probeTimeout = 30 * time.Second
 type Steps struct {
 	Check         Probe         `conf:"check"` // of the staged files, before they are live
 	CheckTimeout  time.Duration `conf:"check_timeout"`
-	Verify        Probe         `conf:"verify"` // of what is live, after command or reload
+	Verify        Command       `conf:"verify"` // of what is live, after command or reload
 	VerifyTimeout time.Duration `conf:"verify_timeout"`
 	Reload        Program       `conf:"reload"`
 }
@@ -28,12 +28,13 @@ func (s *Steps) Checking() (args []string, timeout time.Duration) {
 	return s.Check.args(), cmp.Or(s.CheckTimeout, probeTimeout)
 }
 
-// Verifying gives the check of what is live and how long it may take, as Checking does.
+// Verifying gives the check of what is live and how long it may take, as Checking does
+// but without actions.
 func (s *Steps) Verifying() (args []string, timeout time.Duration) {
-	return s.Verify.args(), cmp.Or(s.VerifyTimeout, probeTimeout)
+	return s.Verify, cmp.Or(s.VerifyTimeout, probeTimeout)
 }
 
-// Probe is a command that asks whether files are good: a program with its arguments, or
+// Probe is a command that asks whether staged files are good: a program with its arguments, or
 // one string for the shell. Each may hold actions that name the files.
 type Probe []ProbeText
 

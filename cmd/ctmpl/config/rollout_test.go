@@ -147,11 +147,8 @@ group "edge" {
 	if !g.Enabled || g.MinInstances != 2 || g.MaxShrink != 0.3 || g.Hold != Never || g.Window != 5*time.Second {
 		t.Errorf("got %+v", g)
 	}
-	if least, share := g.For("web"); least != 5 || share != 0.6 {
-		t.Errorf("got %d, %v", least, share)
-	}
-	if least, share := g.For("db"); least != 6 || share != 0.3 {
-		t.Errorf("got %d, %v", least, share)
+	if web, db := g.Services["web"], g.Services["db"]; *web.MinInstances != 5 || *web.MaxShrink != 0.6 || *db.MinInstances != 6 || db.MaxShrink != nil {
+		t.Errorf("got %+v", g.Services)
 	}
 	if n := c.NginxOf(inGroup); n.Binary != "/group" || n.Prefix != "/top" || n.MaxDraining != 2 || c.ProgramOf(inGroup) != ProgramNginx || inGroup.Program() != "" {
 		t.Errorf("got %+v", n)
@@ -196,40 +193,6 @@ func TestGuardsAreSwitchedOnAndOff(t *testing.T) {
 		c := mustLoad(t, tc.top+one(tc.own))
 		if got := c.GuardOf(&c.Templates[0]).Enabled; got != tc.on {
 			t.Errorf("%s, %s: got %t", tc.top, tc.own, got)
-		}
-	}
-}
-
-func TestGuardsOfServices(t *testing.T) {
-	t.Parallel()
-	c := mustLoad(t, `guard {
-  min_instances = 1
-  service "*"       { min_instances = 2 max_shrink = "90%" }
-  service "web*"    { min_instances = 3 max_shrink = "80%" }
-  service "*-web-*" { min_instances = 4 }
-  service "web"     { min_instances = 5 }
-  service "web.x-y" { min_instances = 6 }
-}`+one(""))
-	g := c.GuardOf(&c.Templates[0])
-	for service, want := range map[string]struct {
-		least int
-		share float64
-	}{
-		"api": {2, 0.9}, "web": {5, 0.8}, "web-1": {3, 0.8}, "a-web-b": {4, 0.9}, "-web-": {4, 0.9}, "-web": {2, 0.9}, "web-web-b": {4, 0.8},
-		"web.x-y": {6, 0.8}, "webx.x-y": {3, 0.8}, "": {2, 0.9}, "Web": {2, 0.9},
-	} {
-		if least, share := g.For(service); least != want.least || share != want.share {
-			t.Errorf("%q: got %d and %v, want %+v", service, least, share, want)
-		}
-	}
-	for _, tc := range []struct {
-		pattern, name string
-		want          bool
-	}{
-		{"a*a", "a", false}, {"a*a", "aa", true}, {"*ab*ab*", "xabx", false}, {"*ab*ab*", "abab", true}, {"a?", "ab", false}, {"**", "x", true}, {"[a]", "a", false},
-	} {
-		if got := matches(tc.pattern, tc.name); got != tc.want {
-			t.Errorf("%q and %q: got %t", tc.pattern, tc.name, got)
 		}
 	}
 }
