@@ -53,7 +53,7 @@ func nginxFuncs(x *Execution) template.FuncMap {
 		"nginxString":     unlessWaiting(x, nginxString),
 		"nginxHeader":     unlessWaiting(x, nginxHeader),
 		"nginxComment":    unlessWaiting(x, nginxComment),
-		"raw":             raw,
+		"raw":             unlessWaiting(x, raw),
 	}
 }
 
@@ -114,7 +114,7 @@ func nginxWildcard(s string) (Nginx, error) {
 // raw gives v as a text, whatever is in it.
 func raw(v any) (Nginx, error) {
 	if v == nil {
-		return "", errors.New("raw: there is no value")
+		return "", &ValueError{Function: "raw", Reason: "there is no value"}
 	}
 	return Nginx(fmt.Sprint(v)), nil
 }

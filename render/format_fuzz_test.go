@@ -140,7 +140,7 @@ func TestRandomValuesKeepTheStructure(t *testing.T) {
 	alphabet := []string{"a", "b1", ".", "-", ":", "/", "~", "*", "é", "\xff", "=", ";", "{", "}", "\"", "'", "\n", "\r", "\t", " ", "$", "#", "\\", "\x00", "\x7f"}
 	checked, functions := nginxTemplate(t, structured), nginxTemplate(t, functioned)
 	passed := 0
-	for range 2000 {
+	for range 1000 {
 		var b strings.Builder
 		harmless := random.IntN(2) == 0
 		for range 1 + random.IntN(8) {
@@ -155,7 +155,7 @@ func TestRandomValuesKeepTheStructure(t *testing.T) {
 		}
 		checkStructure(t, checked, functions, b.String())
 	}
-	if passed < 500 {
+	if passed < 300 {
 		t.Errorf("only %d values pass", passed)
 	}
 }

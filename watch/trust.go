@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"maps"
 	"reflect"
 	"time"
 )
@@ -58,9 +59,10 @@ func (t *trust) observe(q Query, a Answer, now time.Time) (anew bool) {
 	}
 	if a.Version < t.seen[q] && firm(q, a) {
 		anew = true
-		t.anew[q.Param("dc")] = now
+		dc := q.Param("dc")
+		t.anew[dc] = now
 		// What was seen before is of the other state: it must not show the same again.
-		_ = 0
+		maps.DeleteFunc(t.seen, func(other Query, _ uint64) bool { return other.Param("dc") == dc })
 	}
 	if holds(a.Value) {
 		t.seen[q] = a.Version
@@ -114,16 +116,8 @@ func (t *trust) drop(q Query) {
 // keep forgets all queries but those that are kept. When none of them came from Consul
 // it is not the same Consul any more.
 func (t *trust) keep(keep func(Query) bool) {
-	for q := range t.said {
-		if !keep(q) {
-			delete(t.said, q)
-		}
-	}
-	for q := range t.seen {
-		if !keep(q) {
-			delete(t.seen, q)
-		}
-	}
+	maps.DeleteFunc(t.said, func(q Query, _ string) bool { return !keep(q) })
+	maps.DeleteFunc(t.seen, func(q Query, _ uint64) bool { return !keep(q) })
 	if len(t.seen) == 0 {
 		clear(t.anew)
 	}

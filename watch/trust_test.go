@@ -1,8 +1,7 @@
 package watch_test
 
 import (
-	"fmt"
-	"log/slog"
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,9 +53,6 @@ func (r *rig) doubted(q watch.Query, want string) {
 	}
 }
 
-// anew is the doubt after the source was seen to begin anew at a time.
-func anew(at time.Time) string { return "Consul's state began anew at " + at.Format(time.TimeOnly) }
-
 func TestDoubtComesWithTheAnswer(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		r := newRig(t, watch.Options{})
@@ -78,133 +74,6 @@ func TestDoubtComesWithTheAnswer(t *testing.T) {
 		r.doubted(q, "")
 		r.Doubt(q, "x")
 		r.want()
-		r.doubted(q, "")
-	})
-}
-
-// TestBeganAnew has a source begin anew in each way in which that can be seen. The one
-// query that sees it is enough for the others.
-func TestBeganAnew(t *testing.T) {
-	for name, restart := range map[string]func(r *rig){
-		"after an outage": func(r *rig) {
-			r.FailAll(errUnreachable)
-			pass(20 * time.Second)
-			r.Restart()
-			r.FailAll(nil)
-		},
-		"after errors of each query": func(r *rig) {
-			r.FailAll(errBroken)
-			pass(20 * time.Second)
-			r.Restart()
-			r.FailAll(nil)
-		},
-		"without a fault": func(r *rig) { r.Restart() },
-	} {
-		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T) {
-				r := newRig(t, watch.Options{Retry: watch.Retry{MaxBackoff: 5 * time.Second}})
-				queries := r.keys(10)
-				file := watch.Query{Kind: watch.KindFile, Name: "f"}
-				other := watch.Query{Kind: watch.KindKey, Name: "k0000", Params: "dc=other"}
-				r.Set(other, "x")
-				r.run()
-				r.want(append(queries, other)...)
-				r.store.Put(file, "text")
-				r.SetVersion(other, "x", 1000) // it does not begin anew
-				pass(time.Second)
-				r.doubted(queries[0], "")
-				restart(r)
-				r.SetVersion(other, "x", 1001)
-				r.store.Take()
-				woken(r.store)
-				for !woken(r.store) {
-					pass(100 * time.Millisecond)
-				}
-				noticed := time.Now()
-				synctest.Wait()
-				why := r.store.Doubted(queries[0])
-				if seconds := noticed.Sub(clock(t, why)) % (24 * time.Hour); seconds < 0 || seconds > 2*time.Second {
-					t.Errorf("%q at %s", why, noticed.Format(time.TimeOnly))
-				}
-				for _, q := range queries {
-					r.doubted(q, why)
-				}
-				r.doubted(file, "")
-				r.doubted(other, "")
-				if n := len(r.store.Take()); n > 0 {
-					t.Errorf("%d changes, and nothing has changed", n)
-				}
-				if lines := r.log.lines(slog.LevelWarn); len(lines) == 0 {
-					t.Error("nothing is said of it")
-				}
-
-				pass(110 * time.Second)
-				r.set(queries[1], "new")
-				for _, q := range queries {
-					r.doubted(q, why)
-				}
-				r.store.Take()
-				woken(r.store)
-				pass(10 * time.Second) // no answer comes now
-				for _, q := range queries {
-					r.doubted(q, "")
-				}
-				if !woken(r.store) {
-					t.Error("the end of the doubt wakes nobody")
-				}
-			})
-		})
-	}
-}
-
-// clock reads the time of day in a doubt.
-func clock(t *testing.T, why string) time.Time {
-	t.Helper()
-	var h, m, s int
-	if _, err := fmt.Sscanf(why, "Consul's state began anew at %d:%d:%d", &h, &m, &s); err != nil {
-		t.Fatalf("%q: %v", why, err)
-	}
-	now := time.Now()
-	return time.Date(now.Year(), now.Month(), now.Day(), h, m, s, 0, now.Location())
-}
-
-// The answer that shows it comes with the doubt: nobody may see it without.
-func TestEmptyAnswerAfterARestartIsDoubted(t *testing.T) {
-	virtual(t, func(t *testing.T) {
-		r := newRig(t, watch.Options{})
-		q := watch.Query{Kind: watch.KindService, Name: "web"}
-		instances := []*watch.ServiceInstance{{ID: "a"}}
-		r.SetVersion(q, instances, 1882)
-		r.run()
-		r.want(q)
-		r.FailAll(errUnreachable)
-		pass(time.Second)
-		r.SetVersion(q, []*watch.ServiceInstance{}, 11)
-		r.FailAll(nil)
-		r.store.Take()
-		woken(r.store)
-		seen := make(chan string)
-		go func() {
-			for range r.store.Changed() {
-				if v, _, _ := r.store.Get(q); len(v.([]*watch.ServiceInstance)) == 0 {
-					seen <- r.store.Doubted(q)
-					return
-				}
-			}
-		}()
-		if why := <-seen; why == "" {
-			t.Error("the empty answer is there without a doubt")
-		}
-		// A second restart within the time counts from then on.
-		pass(time.Minute)
-		r.SetVersion(q, instances, 20)
-		pass(10 * time.Second)
-		r.SetVersion(q, []*watch.ServiceInstance{}, 12)
-		pass(time.Minute) // of its hold: the index that it waits for is too high
-		second := r.store.Doubted(q)
-		pass(100 * time.Second)
-		r.doubted(q, second)
-		pass(20 * time.Second)
 		r.doubted(q, "")
 	})
 }
@@ -283,7 +152,8 @@ func TestBeganAnewUnderAnotherScheduler(t *testing.T) {
 func TestQuickRestart(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		r := newRig(t, watch.Options{})
-		queries := r.keys(50)
+		r.keys(50)
+		queries := r.keys(50) // with higher indexes than they will have
 		r.run()
 		r.want(queries...)
 		r.Restart()
@@ -298,5 +168,71 @@ func TestQuickRestart(t *testing.T) {
 		if c := r.Counts(); c.Double > 0 || c.Running != len(queries) {
 			t.Errorf("%+v", c)
 		}
+	})
+}
+
+// Another datacenter has a Consul of its own.
+func TestAnotherDatacenterBeganAnew(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, watch.Options{})
+		here, there, also := key(1), key(1), key(2)
+		there.Params, also.Params = "dc=other", "dc=other"
+		for _, q := range []watch.Query{here, there, also} {
+			r.SetVersion(q, "x", 100)
+		}
+		r.run()
+		r.want(here, there, also)
+		r.SetVersion(there, "x", 5)
+		pass(61 * time.Second)
+		if r.store.Doubted(there) == "" || r.store.Doubted(also) == "" {
+			t.Error("the other datacenter is trusted")
+		}
+		r.doubted(here, "")
+		r.SetVersion(here, "x", 5) // what was seen of it still counts
+		pass(61 * time.Second)
+		if r.store.Doubted(here) == "" {
+			t.Error("this one is trusted")
+		}
+	})
+}
+
+// A place that is not asked any more is not doubted.
+func TestDoubtOfAnotherPlaceIsForgotten(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, watch.Options{})
+		r.SetVersion(key(1), "x", 100)
+		r.run()
+		r.want(key(1))
+		r.SetVersion(key(1), "x", 5)
+		pass(61 * time.Second)
+		r.store.Keep(func(q watch.Query) bool { return q == key(1) })
+		if r.store.Doubted(key(1)) == "" {
+			t.Error("the doubt is forgotten, though the answers are not")
+		}
+		r.store.Keep(func(q watch.Query) bool { return q.Kind == watch.KindFile })
+		r.doubted(key(1), "")
+	})
+}
+
+// plainSource has versions of its own, as a catalog file does that is opened again.
+type plainSource struct{ watch.Source }
+
+func (s plainSource) Fetch(ctx context.Context, q watch.Query, after uint64, hold time.Duration) (watch.Answer, error) {
+	answer, err := s.Source.Fetch(ctx, q, after, hold)
+	answer.Indexed = false
+	return answer, err
+}
+
+func TestVersionsThatAreNoIndexes(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, watch.Options{})
+		r.sched = watch.NewScheduler(plainSource{r.Source}, r.store, watch.Options{})
+		r.SetVersion(key(1), "x", 100)
+		r.run()
+		r.want(key(1))
+		r.SetVersion(key(1), "y", 5)
+		pass(61 * time.Second)
+		r.has(key(1), "y")
+		r.doubted(key(1), "")
 	})
 }

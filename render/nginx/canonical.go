@@ -25,6 +25,8 @@ func Canonical(conf []byte) []byte {
 type canonizer struct {
 	*config
 	out     bytes.Buffer
+	parts   []part // those that may have to be sorted, of all blocks that are open
+	sorted  []part
 	scratch []byte
 }
 
@@ -42,14 +44,19 @@ func (w *canonizer) siblings(from, to int) {
 			i = w.nodes[i].end
 			continue
 		}
-		var run []part
+		base := len(w.parts)
 		for ; i < to && w.isUpstream(i); i = w.nodes[i].end {
-			start := w.out.Len()
-			w.directive(i)
-			run = append(run, part{w.raw(w.nodes[i], 1), span{start, w.out.Len()}})
+			w.part(i, w.raw(w.nodes[i], 1))
 		}
-		w.reorder(run, func(part) bool { return true })
+		w.reorder(base, func(part) bool { return true })
 	}
+}
+
+// part writes a directive that may have to be sorted.
+func (w *canonizer) part(i int, name []byte) {
+	start := w.out.Len()
+	w.directive(i)
+	w.parts = append(w.parts, part{name, span{start, w.out.Len()}})
 }
 
 func (w *canonizer) isUpstream(i int) bool {
@@ -85,13 +92,11 @@ func (w *canonizer) children(i int) {
 		w.siblings(i+1, n.end)
 		return
 	}
-	var lines []part
+	base := len(w.parts)
 	for j := i + 1; j < n.end; j = w.nodes[j].end {
-		start := w.out.Len()
-		w.directive(j)
-		lines = append(lines, part{w.raw(w.nodes[j], 0), span{start, w.out.Len()}})
+		w.part(j, w.raw(w.nodes[j], 0))
 	}
-	w.reorder(lines, func(p part) bool { return string(p.name) == "server" })
+	w.reorder(base, func(p part) bool { return string(p.name) == "server" })
 }
 
 // harmless are the directives of an upstream beside which the order of its servers
@@ -112,26 +117,29 @@ func (w *canonizer) unordered(i int) bool {
 	return true
 }
 
-// reorder sorts those of adjacent parts that are movable; the others keep their
-// places among them.
-func (w *canonizer) reorder(parts []part, movable func(part) bool) {
+// reorder sorts those parts from base on that are movable; the others keep their places
+// among them.
+func (w *canonizer) reorder(base int, movable func(part) bool) {
+	parts := w.parts[base:]
+	w.parts = w.parts[:base]
 	if len(parts) < 2 {
 		return
 	}
 	text := w.out.Bytes()
-	var sorted []part
+	w.sorted, w.scratch = w.sorted[:0], w.scratch[:0]
 	for _, p := range parts {
 		if movable(p) {
-			sorted = append(sorted, p)
+			w.sorted = append(w.sorted, p)
 		}
 	}
-	slices.SortStableFunc(sorted, func(a, b part) int {
+	slices.SortStableFunc(w.sorted, func(a, b part) int {
 		return cmp.Or(bytes.Compare(a.name, b.name), bytes.Compare(text[a.from:a.to], text[b.from:b.to]))
 	})
-	w.scratch = w.scratch[:0]
+	next := 0
 	for _, p := range parts {
 		if movable(p) {
-			p, sorted = sorted[0], sorted[1:]
+			p = w.sorted[next]
+			next++
 		}
 		w.scratch = append(w.scratch, text[p.from:p.to]...)
 	}

@@ -23,7 +23,7 @@ func TestCheckWithoutTheRightToMount(t *testing.T) {
 	out := s.checkIn("", bad, unprivileged...)
 	for text, count := range map[string]int{
 		`files are checked before they are live" method=tree not_possible="overlay: unshare: operation not permitted"`: 1,
-		`*rollout.BadError: [emerg] unknown directive "new" in ` + bad.Path + ":1\n":                                    3,
+		`*rollout.BadError: [emerg] unknown directive "new" in ` + bad.Path + ":1\n":                                   3,
 		"left": 0,
 	} {
 		if got := strings.Count(out, text); got != count {
@@ -146,7 +146,7 @@ func TestCheckStrangeNames(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{MethodOverlay, MethodTree} {
 		s := newSite(t)
-		s.dir = s.path(`a, b:c\d "e"`)
+		s.dir = s.path(`a, b:c "e"`)
 		if err := os.MkdirAll(s.path("tmp"), 0o755); err != nil {
 			t.Fatal(err)
 		}

@@ -97,7 +97,7 @@ func goroutinesLeft() string {
 
 // site is a directory with an nginx that answers a version.
 type site struct {
-	t testing.TB
+	t              testing.TB
 	*servers.Nginx // nil until it is started
 	dir            string
 	port           int

@@ -29,7 +29,7 @@ type node struct {
 // parse reads a configuration, or a part of one that is to be included. It knows
 // the grammar alone, and no directive but those of Lua, whose blocks hold text.
 func parse(text []byte) (*config, error) {
-	p := parser{config: config{text: text}, scanner: scanner{text: text}}
+	p := parser{config: config{text: text, words: make([]span, 0, len(text)/12)}, scanner: scanner{text: text}}
 	for {
 		more, err := p.step()
 		if err != nil {

@@ -101,7 +101,7 @@ func (d *Driver) prepare(ctx context.Context, in instance) *reload {
 		return nil
 	})
 	s := settingsOf(in.conf, in.globals, in.prefix)
-	if len(s.errorLogs) == 0 && !s.logsElse && in.logPath != "stderr" {
+	if len(s.errorLogs) == 0 && !s.toStderr && in.logPath != "stderr" {
 		s.errorLogs = []string{in.logPath}
 	}
 	r.log = tailLogs(in.master.pid, s.errorLogs)

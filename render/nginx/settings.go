@@ -10,7 +10,7 @@ import (
 type settings struct {
 	pidFile   string   // absolute; "" when not set
 	errorLogs []string // absolute paths of files
-	logsElse  bool     // there are error logs that are no files
+	toStderr  bool     // error_log stderr
 	single    bool     // master_process off
 }
 
@@ -62,9 +62,12 @@ func (s *settings) take(c *config, prefix string, dir ...string) (included []str
 }
 
 func (s *settings) logTo(value, prefix string) {
-	if value == "stderr" || strings.HasPrefix(value, "syslog:") || strings.HasPrefix(value, "memory:") {
-		s.logsElse = true
+	switch {
+	case value == "stderr":
+		s.toStderr = true
 		return
+	case strings.HasPrefix(value, "syslog:"), strings.HasPrefix(value, "memory:"):
+		return // beside them there is the default log all the same, see ngx_log_open_default
 	}
 	if path := absolute(value, prefix); !slices.Contains(s.errorLogs, path) {
 		s.errorLogs = append(s.errorLogs, path)
