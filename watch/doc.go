@@ -15,6 +15,11 @@
 //   - A failed query keeps its last good answer, backs off with jitter and
 //     starts again from index 0. A source that cannot be reached is probed by one
 //     query at a time, and when it answers again all of them go on at once.
+//   - What speaks against an answer is in the Store with it, and never later than the
+//     answer: what the source says of it, and for two minutes that Consul's state began
+//     anew, which one answer with an index lower than before shows for all. A change of
+//     it wakes the reader, and is no change of the answer.
+//   - A change tells whether an instance left, since that is urgent.
 //   - Failures are reported when the state changes, not once per attempt.
 //   - The number of goroutines is bounded by the number of connections, and all
 //     of them have ended when Run returns.

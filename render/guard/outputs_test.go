@@ -32,6 +32,9 @@ func TestEmptyOutput(t *testing.T) {
 		if diff := cmp.Diff(tc.want, got); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", name, diff)
 		}
+		if got := (guard.Limits{AllowEmpty: true}).Check(live(nil), guard.Facts{}, nil, tc.old, tc.output); len(got) > 0 {
+			t.Errorf("%s, though it may be empty: %q", name, got)
+		}
 	}
 }
 
