@@ -162,7 +162,7 @@ func (e *Engine) complete() bool {
 // notice passes changed answers on to the templates that have read them.
 func (e *Engine) notice() {
 	now := time.Now()
-	e.reconsider()
+	defer e.reconsider() // once it is known what is to be rendered anew
 	for q, change := range e.opt.Store.Take() {
 		_, rev, ok := e.opt.Store.Get(q)
 		if !ok {

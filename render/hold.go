@@ -152,12 +152,27 @@ func (e *Engine) remember(t *target, u *unit, now time.Time) {
 }
 
 // reconsider has the guards look again: what they think of an answer may have changed.
+// It leaves out what is to be rendered anew, since what is thought of the newer answers
+// says nothing about the older ones.
 func (e *Engine) reconsider() {
 	for _, t := range e.targets {
-		if len(t.hold.why) > 0 {
+		if len(t.hold.why) > 0 && !slices.ContainsFunc(t.ready, func(r ready) bool { return e.outdated(r.unit) }) {
 			t.hold.judged = false
 		}
 	}
+}
+
+// outdated tells whether a template has read answers that have changed since.
+func (e *Engine) outdated(u *unit) bool {
+	if !u.dueAt.IsZero() {
+		return true
+	}
+	for q, read := range u.used {
+		if _, rev, ok := e.opt.Store.Get(q); ok && rev != read {
+			return true
+		}
+	}
+	return false
 }
 
 // limit bounds how often a target is reloaded.

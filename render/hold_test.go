@@ -501,3 +501,26 @@ func (b *bench) onceIn(state *rollout.State, specs ...Spec) error {
 	}
 	return engine.Run(context.Background())
 }
+
+func TestADoubtThatIsClearedSaysNothingOfTheOlderAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		spec := b.guarded("out")
+		spec.Guard, spec.Wait = &guard.Limits{AllowEmpty: true}, Wait{Min: 10 * time.Second, Max: time.Minute}
+		spec.Command = b.noting("ran")
+		spec.Command.Args[0] = "cat " + b.path("out") + " >> " + b.path("ran")
+		b.start(Options{}, spec)
+		defer b.stop()
+		b.put(web(t), instances(2))
+		b.settle()
+		b.store.Doubt(web(t), watch.DoubtACL)
+		b.put(web(t), instances(0))
+		time.Sleep(20 * time.Second)
+		b.expect("out", "xx")
+		b.store.Put(web(t), instances(3)) // it recovers: the empty output is out of date
+		b.store.Doubt(web(t), "")
+		time.Sleep(20 * time.Second)
+		b.settle()
+		b.expect("ran", "xxxxx")
+	})
+}

@@ -64,7 +64,7 @@ func (e *Engine) newTarget(key string) *target {
 func (t *target) take(r ready) {
 	t.drop(r.unit)
 	t.ready = append(t.ready, r)
-	t.hold.judged = false
+	t.hold.judged, t.hold.approved = false, false // that was about another output
 }
 
 // drop forgets the files of a template, also those that could not be written: nobody

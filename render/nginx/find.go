@@ -109,6 +109,7 @@ func (d *Driver) findMaster(ctx context.Context) (*master, error) {
 	if m != nil {
 		return m, nil
 	}
+	want.conf = conf // in place of the pid file
 	found := d.masters(ctx, want)
 	if len(found) == 0 && d.cfg.Conf == "" && d.cfg.PidFile == "" { // one that was started with -c
 		want.conf = ""

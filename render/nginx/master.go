@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -109,7 +110,16 @@ func (d *Driver) masters(ctx context.Context, want identity) []*master {
 			out = append(out, m)
 		}
 	}
-	return out
+	return slices.DeleteFunc(out, func(m *master) bool { return justForked(m.pid, out) })
+}
+
+// justForked tells whether a process is a worker that still has the title of its
+// master. A master that is the child of another one, which is how nginx is upgraded,
+// has workers of its own.
+func justForked(pid int, masters []*master) bool {
+	fields := statFields(pid)
+	return len(fields) <= fieldParent || len(childPIDs(pid)) == 0 &&
+		slices.ContainsFunc(masters, func(m *master) bool { return strconv.Itoa(m.pid) == fields[fieldParent] })
 }
 
 // signalHUP asks the master to reload.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -149,32 +148,30 @@ func TestReloadComplaintInAnotherLog(t *testing.T) {
 	wantError(t, s.reload(s.driver()), "refused", `unknown directive "bad"`)
 }
 
+// Reloads of somebody else come before ours, beside it, and after it.
 func TestReloadsOfSomebodyElse(t *testing.T) {
 	t.Parallel()
 	s := startSite(t, "worker_processes 2;", "")
 	d := s.driver()
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(30 * time.Millisecond):
-				_ = syscall.Kill(s.PID(), syscall.SIGHUP)
-			}
-		}
-	}()
-	for i := range 4 {
+	for i := range 3 {
+		s.write("nginx.conf", s.conf("v1", "worker_processes 2;", "bad;"))
+		_ = syscall.Kill(s.PID(), syscall.SIGHUP) // is refused, or comes to the good one
 		version := fmt.Sprintf("v%d", i+2)
 		s.write("nginx.conf", s.conf(version, "worker_processes 2;", ""))
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for range 5 {
+				_ = syscall.Kill(s.PID(), syscall.SIGHUP)
+				<-time.After(20 * time.Millisecond)
+			}
+		}()
 		if err := s.reload(d); err != nil {
 			t.Error(err)
 		}
 		s.wantVersion(version)
+		<-done
 	}
-	close(stop)
-	<-stopped
 }
 
 func TestReloadVersion(t *testing.T) {
@@ -269,29 +266,4 @@ func (s *site) hold(socket string, backend net.Listener) []net.Conn {
 		s.t.Fatal(err)
 	}
 	return []net.Conn{client, server}
-}
-
-// A reload needs a master process.
-func TestReloadOfASingleProcess(t *testing.T) {
-	t.Parallel()
-	s := newSite(t)
-	s.write("nginx.conf", s.conf("v1", "master_process off; daemon off; pid run.pid; error_log error.log;", ""))
-	found, err := servers.FindNginx(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(found.Path, "-p", s.dir, "-c", s.path("nginx.conf"), "-e", s.path("error.log"))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = cmd.Process.Kill(); _ = cmd.Wait() }()
-	s.wantVersion("v1")
-	d := s.driver(func(c *Config) { c.Prefix = s.dir })
-	err = d.Reload(t.Context(), "")
-	wantError(t, err, "has no master process", `remove "master_process off"`)
-	if busy := d.Busy(); busy != "" {
-		t.Errorf("Busy: %s", busy)
-	}
-	s.wantVersion("v1")
 }
