@@ -86,27 +86,27 @@ func TestParseErrors(t *testing.T) {
 }
 
 // largeConf has n upstreams with 5 servers and a server block each.
-func largeConf(n int) []byte {
+func largeConf(n int, listen string) []byte {
 	var b bytes.Buffer
 	for i := range n {
 		fmt.Fprintf(&b, "upstream service-%d {\n    zone service-%d 64k;\n", i, i)
 		for j := range 5 {
 			fmt.Fprintf(&b, "    server 10.%d.%d.%d:8080 max_fails=3 fail_timeout=10s weight=%d;\n", i/250, i%250, 5-j, j+1)
 		}
-		fmt.Fprintf(&b, "}\nserver {\n    listen 80;\n    server_name service-%d.example.com;\n    location / {\n        proxy_pass http://service-%d; # to it\n    }\n}\n", i, i)
+		fmt.Fprintf(&b, "}\nserver {\n    listen %s;\n    server_name service-%d.example.com;\n    location / {\n        proxy_pass http://service-%d; # to it\n    }\n}\n", listen, i, i)
 	}
 	return b.Bytes()
 }
 
 func TestCanonicalAllocatesLittle(t *testing.T) { // AllocsPerRun bears no others beside it
-	text := largeConf(4000)
+	text := largeConf(4000, "80")
 	if allocs := testing.AllocsPerRun(1, func() { Canonical(text) }); allocs > 200 {
 		t.Errorf("%.0f allocations for %d bytes", allocs, len(text))
 	}
 }
 
 func BenchmarkCanonical(b *testing.B) {
-	text := largeConf(4000)
+	text := largeConf(4000, "80")
 	b.SetBytes(int64(len(text)))
 	b.ReportAllocs()
 	for b.Loop() {

@@ -129,11 +129,14 @@ func (d *Driver) test(ctx context.Context, in instance, conf string, rename *str
 	command := rollout.Command{Args: args, Timeout: d.cfg.CheckTimeout, Quiet: true}
 	start := time.Now()
 	err := command.Run(ctx)
+	var ran *rollout.CommandError
+	var exited *exec.ExitError
+	if errors.As(err, &ran) && ran.Output == "" && errors.As(err, &exited) {
+		err = command.Run(ctx) // on a busy machine its output may come too late to be kept
+	}
 	if err == nil {
 		return nil
 	}
-	var ran *rollout.CommandError
-	var exited *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("check by nginx -t: %w", context.Cause(ctx))

@@ -1,3 +1,5 @@
+//go:build linux
+
 package nginx
 
 import (
@@ -21,7 +23,7 @@ func (s *site) startBinary(binary string, args ...string) {
 	cmd := exec.Command(binary, args...)
 	cmd.Dir = s.dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
-	if err := cmd.Start(); err != nil {
+	if err := spawn(cmd); err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { _ = cmd.Process.Signal(syscall.SIGTERM); _ = cmd.Wait() })

@@ -1,3 +1,5 @@
+//go:build linux
+
 package nginx
 
 import (
@@ -9,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -109,4 +113,25 @@ func (s *site) checkIn(method string, staged rollout.Staged, program ...string) 
 		s.t.Fatalf("%v: %v\n%s", program, err, out)
 	}
 	return string(out)
+}
+
+// spawn starts a program from a thread that does not end before the tests do: it gets
+// the signal of Pdeathsig when that thread ends.
+func spawn(cmd *exec.Cmd) error {
+	spawnerOnce.Do(func() { go spawner() })
+	result := make(chan error)
+	spawns <- func() { result <- cmd.Start() }
+	return <-result
+}
+
+var (
+	spawnerOnce sync.Once
+	spawns      = make(chan func())
+)
+
+func spawner() {
+	runtime.LockOSThread()
+	for start := range spawns {
+		start()
+	}
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package nginx
 
 import (
@@ -88,7 +90,7 @@ func goroutinesLeft() string {
 	_ = pprof.Lookup("goroutine").WriteTo(&all, 2)
 	var left []string
 	for stack := range strings.SplitSeq(all.String(), "\n\n") {
-		if strings.Contains(stack, "render/nginx.") && !strings.Contains(stack, "nginx.TestMain") {
+		if strings.Contains(stack, "render/nginx.") && !strings.Contains(stack, "nginx.TestMain") && !strings.Contains(stack, "nginx.spawner") {
 			left = append(left, stack)
 		}
 	}

@@ -98,7 +98,7 @@ func (d *Driver) launchOf(ctx context.Context, pid int, title string) (launch, e
 // numbers of their own, are somebody else's.
 func (d *Driver) masters(ctx context.Context, want identity) []*master {
 	own, _ := os.Readlink("/proc/self/ns/pid")
-	var out []*master
+	var all, out []*master
 	for _, pid := range everybody() {
 		if !strings.HasPrefix(title(pid), masterTitle) {
 			continue
@@ -107,10 +107,15 @@ func (d *Driver) masters(ctx context.Context, want identity) []*master {
 			continue
 		}
 		if m, err := d.verify(ctx, pid, want); err == nil {
+			all = append(all, m)
+		}
+	}
+	for _, m := range all {
+		if !justForked(m.pid, all) {
 			out = append(out, m)
 		}
 	}
-	return slices.DeleteFunc(out, func(m *master) bool { return justForked(m.pid, out) })
+	return out
 }
 
 // justForked tells whether a process is a worker that still has the title of its

@@ -17,24 +17,20 @@ import (
 // overlay checks in a mount namespace in which the staged files are mounted over the
 // live ones. It belongs to one thread, and ends with it.
 func (d *Driver) overlay(ctx context.Context, in instance, staged []rollout.Staged) error {
-	scratch, err := os.MkdirTemp("", "ctmpl-nginx-") // nothing but a place to mount on
-	if err != nil {
-		return err
-	}
-	defer os.Remove(scratch)
 	var result error
 	onOwnThread(func() {
-		if err := mountAll(scratch, staged); err != nil {
-			result = err
-			return
+		if result = mountAll(staged); result == nil {
+			result = d.test(ctx, in, in.conf, nil)
 		}
-		result = d.test(ctx, in, in.conf, nil)
 	})
 	return result
 }
 
 // onOwnThread runs f on a thread that ends with it. That cannot be the main thread:
-// the runtime would park it for good, and /proc/PID is what it shows.
+// the runtime would park it for good, and /proc/PID is what it shows. A child that has
+// asked for a signal at the death of its parent (PR_SET_PDEATHSIG) gets it when the
+// thread that forked it ends, so children of long life should not be forked from just
+// any thread.
 func onOwnThread(f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -53,7 +49,7 @@ func onOwnThread(f func()) {
 
 // mountAll gives this thread a mount namespace of its own and mounts the staged files
 // where they are to live. Nothing of that is seen outside.
-func mountAll(scratch string, staged []rollout.Staged) error {
+func mountAll(staged []rollout.Staged) error {
 	if err := unix.Unshare(unix.CLONE_FS | unix.CLONE_NEWNS); err != nil {
 		return &impossibleError{fmt.Errorf("unshare: %w", err)}
 	}
@@ -61,13 +57,8 @@ func mountAll(scratch string, staged []rollout.Staged) error {
 		return err
 	}
 	missing := missingFiles(staged)
-	if len(missing) > 0 {
-		if err := mount("tmpfs", scratch, "tmpfs", 0, "mode=0700"); err != nil {
-			return err
-		}
-	}
-	for i, dir := range outermost(missing) {
-		if err := addNames(filepath.Join(scratch, fmt.Sprint(i)), dir, missing[dir]); err != nil {
+	for _, dir := range outermost(missing) {
+		if err := addNames(dir, missing[dir]); err != nil {
 			return err
 		}
 	}
@@ -124,35 +115,49 @@ func outermost(missing map[string][]string) []string {
 }
 
 // addNames mounts an overlay on a directory in which new files can be mounted on, too. What
-// nginx -t writes there goes to the upper layer, and is gone with it.
-func addNames(layers, dir string, files []string) error {
-	upper, work := filepath.Join(layers, "upper"), filepath.Join(layers, "work")
-	if err := errors.Join(os.MkdirAll(upper, 0o755), os.Mkdir(work, 0o755)); err != nil {
+// nginx -t writes there goes to the upper layer, and is gone with it. That layer is
+// mounted on the directory itself, below the overlay, so that no other place is needed.
+func addNames(dir string, files []string) error {
+	lower, shut, err := hold(dir)
+	if err != nil {
+		return err
+	}
+	defer shut()
+	if err := mount("tmpfs", dir, "tmpfs", 0, "mode=0700"); err != nil {
+		return err
+	}
+	layers, shutLayers, err := hold(dir)
+	if err != nil {
+		return err
+	}
+	defer shutLayers()
+	upper, work := layers+"/upper", layers+"/work"
+	if err := errors.Join(os.Mkdir(upper, 0o755), os.Mkdir(work, 0o755), copyAttributes(upper, lower)); err != nil {
 		return err
 	}
 	for _, file := range files {
 		name, err := filepath.Rel(dir, file)
 		if err == nil {
-			err = placeholder(filepath.Join(upper, name))
+			err = placeholder(upper + "/" + name)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if err := copyAttributes(upper, dir); err != nil {
-		return err
-	}
-	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(fd)
-	// The number stands for the directory, whose name may hold what separates options.
-	lower := fmt.Sprintf("/proc/thread-self/fd/%d", fd)
 	if err := mount("overlay", dir, "overlay", 0, fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s", lower, upper, work)); err != nil {
 		return err
 	}
 	return mountBack(lower, dir)
+}
+
+// hold gives a path that leads to what a directory is now, whatever is mounted on it
+// later. It holds nothing that separates the options of a mount.
+func hold(dir string) (path string, shut func(), err error) {
+	fd, err := unix.Open(dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", nil, fmt.Errorf("open %s: %w", dir, err)
+	}
+	return fmt.Sprintf("/proc/thread-self/fd/%d", fd), func() { _ = unix.Close(fd) }, nil
 }
 
 func placeholder(path string) error {
