@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -13,17 +14,26 @@ import (
 // put them in place, reload, verify, and keep what is good.
 type attempt struct {
 	Change
-	t         *Target
-	staged    []*staged
-	committed []*staged
-	live      bool // the driver can check files only in their places
-	idle      bool // what changed needs no reload
-	out       Outcome
+	t      *Target
+	staged []*staged
+	undos  []*undo // of what this attempt puts in place, and of what was unproven before
+	live   bool    // the driver can check files only in their places
+	idle   bool    // what changed needs no reload
+	before before
+	out    Outcome
+}
+
+// before is what a target was like before an attempt.
+type before struct {
+	owed   bool
+	placed map[string]File
 }
 
 // prepare takes the steps up to the files in their places.
 func (a *attempt) prepare(ctx context.Context) {
+	a.before = before{owed: a.t.owed, placed: a.t.placedCopy()}
 	if !a.t.putBack(&a.out) {
+		a.out.Unwritten = a.Files
 		return
 	}
 	if !a.stage() && a.Plan.Undo {
@@ -46,11 +56,14 @@ func (a *attempt) prepare(ctx context.Context) {
 func (a *attempt) stage() bool {
 	for _, f := range a.Files {
 		s, err := f.stage()
-		if err != nil {
+		switch {
+		case err != nil:
 			a.out.fail(StepWrite, f.Path, err)
 			a.out.Unwritten = append(a.out.Unwritten, f)
-		} else if s != nil {
+		case s != nil:
 			a.staged = append(a.staged, s)
+		default:
+			a.t.place(f)
 		}
 	}
 	return len(a.out.Errs) == 0
@@ -103,7 +116,7 @@ func (a *attempt) equivalent() bool {
 
 // commit puts all files in place, or none.
 func (a *attempt) commit(ctx context.Context) {
-	if err := a.save(); err != nil {
+	if !a.save() {
 		a.undo(ctx)
 		return
 	}
@@ -125,38 +138,39 @@ func (a *attempt) commit(ctx context.Context) {
 	}
 }
 
-// save keeps the files before, and notes on disk what it takes to put them back before
-// the first of them is touched.
-func (a *attempt) save() error {
-	var undos []*undo
+// save keeps the files before, and then notes on disk what it takes to put them back,
+// before the first of them is touched. Of a file that is not proven to be good the one
+// before that is kept already.
+func (a *attempt) save() bool {
+	a.undos = slices.Clone(a.t.unproven)
 	for _, s := range a.staged {
-		if err := s.prepareUndo(); err != nil {
-			a.out.fail(StepWrite, s.file.Path, err)
-			return err
+		path := s.file.place(s.plan.path)
+		if i := slices.IndexFunc(a.undos, func(u *undo) bool { return u.Path == path && !u.Append }); i >= 0 {
+			again := *a.undos[i] // not in place: it is on disk, too
+			again.Placed = append(slices.Clone(again.Placed), hashOf(s.file.Content))
+			a.undos[i] = &again
+			continue
 		}
-		undos = append(undos, s.undo)
-	}
-	if err := a.t.Record.begin(undos); err != nil {
-		a.out.fail(StepWrite, a.t.Record.dir, fmt.Errorf("cannot note what is under way: %w", err))
-		return err
-	}
-	a.t.at("noted")
-	for _, s := range a.staged {
-		if err := s.undo.save(); err != nil {
+		u, err := s.save()
+		if err != nil {
 			a.out.fail(StepWrite, s.file.Path, err)
-			return err
+			return false
 		}
+		a.undos = append(a.undos, u)
 	}
 	a.t.at("saved")
-	return nil
+	if err := a.t.Record.begin(a.undos, false); err != nil {
+		a.out.fail(StepWrite, a.t.Record.dir, fmt.Errorf("cannot note what is under way: %w", err))
+		return false
+	}
+	a.t.at("noted")
+	return true
 }
 
 // write puts in place what can be, one by one.
 func (a *attempt) write() {
-	if !a.Plan.none() {
-		if err := a.t.Record.begin(nil); err != nil {
-			a.t.Log.Warn("cannot note that a command is owed: it is forgotten if ctmpl is killed now", "error", err)
-		}
+	if err := a.t.Record.begin(nil, false); err != nil {
+		a.t.Log.Warn("cannot note what is under way: a command that is owed is forgotten if ctmpl is killed now", "error", err)
 	}
 	a.t.at("noted")
 	for i, s := range a.staged {
@@ -172,8 +186,8 @@ func (a *attempt) write() {
 
 // note takes in that a file is in its place.
 func (a *attempt) note(s *staged) {
-	a.committed = append(a.committed, s)
-	a.out.Changed = true
+	a.t.place(s.file)
+	a.out.Changed, a.out.Idle = true, a.idle
 	if !a.idle {
 		a.t.owed = true
 	}
@@ -186,13 +200,20 @@ func (a *attempt) finish(ctx context.Context) {
 	if a.Plan.Undo && len(a.out.Errs) > 0 || len(a.out.Unwritten) > 0 {
 		return
 	}
+	if len(a.undos) == 0 {
+		a.undos = a.t.unproven // what waits is to be proven now
+	}
 	if a.t.owed && !(a.reload(ctx) && a.verify(ctx)) {
 		if a.Plan.Undo {
 			a.undo(ctx)
 		}
 		return
 	}
-	if a.idle && len(a.committed) > 0 {
+	if a.out.Waiting != "" {
+		a.wait()
+		return
+	}
+	if a.idle && a.out.Changed {
 		a.t.Log.Info("no reload: what changed means the same")
 	}
 	a.keep()
@@ -253,78 +274,13 @@ func (a *attempt) verify(ctx context.Context) bool {
 	return true
 }
 
-// keep notes that what is in place is good.
-func (a *attempt) keep() {
-	if a.t.owed = a.out.Waiting != ""; !a.t.owed && len(a.Files) == 0 && a.Note == nil {
-		a.t.Record.end()
-		return
-	}
-	if err := a.t.Record.add(a.Files, a.Templates, a.Note); err != nil {
-		a.t.Log.Warn("cannot keep the good output: there is none to go back to", "error", err)
-	}
-	a.t.at("kept")
-	if a.t.owed { // the reload alone
-		_ = a.t.Record.begin(nil)
-	} else {
-		a.t.Record.end()
-	}
-	a.t.at("ended")
-	for _, s := range a.staged {
-		if s.undo != nil {
-			s.undo.forget()
+// wait notes that all is in place, and neither taken over nor verified yet: the files
+// before are still kept.
+func (a *attempt) wait() {
+	if a.t.unproven == nil || a.out.Changed {
+		if err := a.t.Record.begin(a.undos, true); err != nil {
+			a.t.Log.Warn("cannot note what is under way: a reload that is owed is forgotten if ctmpl is killed now", "error", err)
 		}
 	}
-}
-
-// undo puts everything back as it was, and has that taken over if need be.
-func (a *attempt) undo(ctx context.Context) {
-	var undos []*undo
-	for _, s := range a.staged {
-		if s.undo != nil {
-			undos = append(undos, s.undo)
-		}
-	}
-	if len(undos) == 0 {
-		return // there was no file to put in place
-	}
-	a.t.left = undos
-	if !a.t.putBack(&a.out) {
-		return
-	}
-	a.out.Undone, a.out.Changed, a.t.owed = true, false, false
-	if !a.out.Reloaded || errors.Is(a.out.Errs[len(a.out.Errs)-1], ErrKept) {
-		a.t.Record.end()
-		return
-	}
-	a.t.Log.Warn("the files are as they were before: reloading them")
-	a.Version = "" // of the files that are gone
-	if _ = a.t.Record.begin(nil); !a.reload(ctx) || a.out.Waiting != "" {
-		a.t.owed = true // what is running is not known
-		return
-	}
-	a.t.Record.end()
-}
-
-// putBack puts back what an earlier rollout, or this one, has changed. What cannot be
-// is tried again.
-func (t *Target) putBack(out *Outcome) bool {
-	var left []*undo
-	for i := len(t.left) - 1; i >= 0; i-- {
-		if err := t.left[i].restore(); err != nil {
-			out.fail(StepUndo, t.left[i].Path, fmt.Errorf("cannot put the file before back (it is kept as %s): %w", t.left[i].Saved, err))
-			left = append(left, t.left[i])
-			continue
-		}
-		t.at("put back")
-		t.Log.Warn("put back as it was", "file", t.left[i].Path)
-	}
-	t.left = left
-	return len(left) == 0
-}
-
-// close removes what was staged in vain.
-func (a *attempt) close() {
-	for _, s := range a.staged {
-		s.close()
-	}
+	a.t.unproven = a.undos
 }

@@ -110,7 +110,7 @@ func TestARolloutTakesAllItsSteps(t *testing.T) {
 	}
 	_ = os.Remove(r.path("checked"))
 	r.live("new")
-	if want := "staged checked noted saved committed 1 committed 2 reloaded verified kept ended"; strings.Join(points, " ") != want {
+	if want := "staged checked saved noted committed 1 committed 2 reloaded verified kept ended"; strings.Join(points, " ") != want {
 		t.Errorf("points %v", points)
 	}
 	if mode(t, r.path("a")) != 0o640 {
@@ -184,7 +184,7 @@ func TestAFileThatCannotBePlacedTakesTheOthersBack(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.target.At = func(p string) {
-		if p == "saved" { // after all that can be looked at before
+		if p == "noted" { // after all that can be looked at before
 			_ = os.Remove(r.path("b"))
 			_ = os.MkdirAll(filepath.Join(r.path("b"), "x"), 0o755)
 		}
@@ -219,21 +219,43 @@ func TestNobodyToReloadIsWaitedFor(t *testing.T) {
 	if out := r.roll("new"); len(out.Errs) > 0 || out.Waiting != "fake is not running" || !r.target.Owes() || out.Reloaded {
 		t.Fatalf("got %+v", out)
 	}
-	r.live("new")
+	if content(t, r.path("a")) != "new a" || r.target.Record.Last() != nil {
+		t.Error("not in place, or said to be good already")
+	}
 	r.reopen() // a new process knows it, too
 	r.target.Recover(nil)
-	if !r.target.Owes() {
+	if !r.target.Owes() || content(t, r.path("a")) != "new a" {
 		t.Fatal("what is owed is forgotten")
 	}
 	driver.reload = nil
-	if out := r.roll(""); len(out.Errs) > 0 || r.target.Owes() || driver.reloads != 2 {
+	if out := r.roll("new"); len(out.Errs) > 0 || r.target.Owes() || driver.reloads != 2 || r.target.Record.Last() == nil {
 		t.Errorf("got %+v", out)
 	}
+	r.live("new")
 	r.reopen()
 	if r.target.Recover(nil); r.target.Owes() {
 		t.Error("it is owed for ever")
 	}
-	r.live("new")
+}
+
+// What waits to be taken over is proven when it is: if that fails, everything is as it was
+// before the first of it.
+func TestWhatWaitsIsPutBackWhenItFailsAfterAll(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	driver := &fake{reload: fmt.Errorf("fake %w", ErrNotRunning)}
+	r.plan = Plan{Undo: true, Driver: driver, Verifies: []Command{{Args: []string{"echo because; false "}, Quiet: true}}}
+	r.roll("new")
+	r.roll("newer")
+	if content(t, r.path("a")) != "newer a" {
+		t.Fatal("not in place")
+	}
+	driver.reload = nil
+	out := r.roll("")
+	if len(out.Errs) != 1 || out.Errs[0].Step != StepVerify || !out.Undone {
+		t.Fatalf("got %+v", out)
+	}
+	r.live("old")
 }
 
 func TestWhatMeansTheSameNeedsNoReload(t *testing.T) {
@@ -280,7 +302,7 @@ func TestACrashAtAnyPointLeavesOneState(t *testing.T) {
 			} else if a != "old a" && !strings.HasPrefix(a, "new") {
 				t.Errorf("%s: a is %q", point, a)
 			}
-			committed := !slices.Contains([]string{"staged", "checked", "ended", "kept"}, point)
+			committed := !slices.Contains([]string{"staged", "checked", "saved", "ended", "kept"}, point)
 			if committed != r.target.Owes() {
 				t.Errorf("killed at %q: owes %v", point, r.target.Owes())
 			}

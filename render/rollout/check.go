@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"text/template"
 )
@@ -46,21 +47,24 @@ func expand(text string, values map[string]any) (string, error) {
 // run checks those of the staged files that are the check's, if there are any.
 func (c Check) run(ctx context.Context, all []*staged) error {
 	var files []checked
-	var first *checked
+	var subject *checked
 	for _, s := range all {
 		f := checked{Staged: s.where(), Destination: s.file.place(s.plan.path)}
 		files = append(files, f)
-		if first == nil && (c.Template == "" || c.Template == s.file.Template && c.isDestination(s)) {
-			first = &f
+		switch {
+		case c.Template == "" && subject == nil, c.Template == s.file.Path:
+			subject = &f
+		case c.Template == s.file.Template && subject == nil: // its destination stays as it is
+			subject = &checked{Staged: absolute(c.Template), Destination: absolute(c.Template)}
 		}
 	}
-	if first == nil {
+	if subject == nil {
 		return nil
 	}
 	command := c.Command
 	command.Args = nil
 	for _, arg := range c.Command.Args {
-		text, err := expand(arg, map[string]any{"Staged": first.Staged, "Destination": first.Destination, "Files": files})
+		text, err := expand(arg, map[string]any{"Staged": subject.Staged, "Destination": subject.Destination, "Files": files})
 		if err != nil {
 			return err
 		}
@@ -69,13 +73,11 @@ func (c Check) run(ctx context.Context, all []*staged) error {
 	if command.Env == nil {
 		command.Env = os.Environ()
 	}
-	command.Env = append(command.Env[:len(command.Env):len(command.Env)], "CTMPL_STAGED="+first.Staged, "CTMPL_DESTINATION="+first.Destination)
+	command.Env = append(slices.Clip(command.Env), "CTMPL_STAGED="+subject.Staged, "CTMPL_DESTINATION="+subject.Destination)
 	return command.Run(ctx)
 }
 
-// isDestination tells whether a file is the template's destination, and not one that
-// it has written beside.
-func (c Check) isDestination(s *staged) bool { return s.file.Path == c.Template }
+func absolute(path string) string { return File{}.place(path) }
 
 // where is the path of the staged content: of the destination itself, where that has
 // the content already.

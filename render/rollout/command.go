@@ -44,6 +44,9 @@ const (
 	// drainFor is how long output may still arrive after a command has ended. One
 	// that leaves a child with its output behind never closes it.
 	drainFor = 100 * time.Millisecond
+	// drainLong is that for a command that has failed: its output says why, and may take
+	// its time on a busy machine.
+	drainLong = 2 * time.Second
 )
 
 // None tells whether there is nothing to run.
@@ -109,10 +112,11 @@ func (c Command) Run(ctx context.Context) error {
 		p.stop()
 		err = ctx.Err()
 	}
-	out.drain()
 	if err == nil {
+		out.drain(drainFor)
 		return nil
 	}
+	out.drain(drainLong)
 	return &CommandError{Output: out.tail(), Err: err}
 }
 
@@ -237,10 +241,10 @@ func (p passOn) Write(b []byte) (int, error) {
 
 // drain waits for what is still on its way. Copying goes on by itself only where
 // a child that was left behind holds the output open.
-func (o *output) drain() {
+func (o *output) drain(longest time.Duration) {
 	done := make(chan struct{})
 	go func() { o.copying.Wait(); close(done) }()
-	timer := time.NewTimer(drainFor)
+	timer := time.NewTimer(longest)
 	defer timer.Stop()
 	select {
 	case <-done:

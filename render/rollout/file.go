@@ -269,6 +269,7 @@ func backup(disk disk, path string) error {
 	if err := disk.Link(path, tmp); err != nil {
 		return err
 	}
+	defer disk.Remove(tmp) // a rename of one name of a file over another does nothing
 	return disk.Rename(tmp, path+".bak")
 }
 

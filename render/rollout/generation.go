@@ -3,8 +3,6 @@ package rollout
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,19 +68,16 @@ func (r *Record) next() int {
 	return r.now.Number + 1
 }
 
-// add keeps a generation: the files given, and those of the last one that come from
-// the templates which are left and were not among the given.
-func (r *Record) add(files []File, templates []string, note json.RawMessage) error {
+// add keeps a generation: the files that have been put in place, and those of the last
+// one that come from templates which are left and have put none.
+func (r *Record) add(placed map[string]File, c Change) error {
 	if r == nil {
 		return nil
 	}
-	g := Generation{Number: r.next(), Time: time.Now(), Note: note}
+	g := Generation{Number: r.next(), Time: time.Now(), Note: c.Note}
 	given := map[string]bool{}
-	for _, f := range files {
-		if f.Append {
-			continue // what others have written there is not ours to keep
-		}
-		kept, err := r.keepFile(f)
+	for _, f := range placed {
+		kept, err := r.keepFile(f, c.durable())
 		if err != nil {
 			return err
 		}
@@ -90,14 +85,7 @@ func (r *Record) add(files []File, templates []string, note json.RawMessage) err
 		given[f.Template] = true
 	}
 	if r.now != nil {
-		if g.Note == nil {
-			g.Note = r.now.Note
-		}
-		for _, k := range r.now.Files {
-			if slices.Contains(templates, k.Template) && !given[k.Template] {
-				g.Files = append(g.Files, k)
-			}
-		}
+		g.carry(r.now, c.Templates, given)
 	}
 	slices.SortFunc(g.Files, func(a, b Kept) int { return cmp.Compare(a.Path, b.Path) })
 	if r.now != nil && slices.Equal(g.Files, r.now.Files) {
@@ -106,31 +94,46 @@ func (r *Record) add(files []File, templates []string, note json.RawMessage) err
 		}
 		g.Number, g.Time = r.now.Number, r.now.Time // the same files, of other data
 	}
-	if err := writeJSON(r.generation(g.Number), g, false); err != nil {
+	if err := writeJSON(r.generation(g.Number), g, c.durable()); err != nil {
 		return err
 	}
 	r.now = &g
 	return r.tidy()
 }
 
+// durable tells whether what is kept of a change has to last through a power failure as
+// its files do: else they would seem to have been changed by somebody.
+func (c Change) durable() bool { return c.Plan.Undo || c.Durable }
+
+// carry takes over the files of templates that are left and were not given anew.
+func (g *Generation) carry(last *Generation, templates []string, given map[string]bool) {
+	if g.Note == nil {
+		g.Note = last.Note
+	}
+	for _, k := range last.Files {
+		if slices.Contains(templates, k.Template) && !given[k.Template] {
+			g.Files = append(g.Files, k)
+		}
+	}
+}
+
 func (r *Record) generation(number int) string { return r.path(fmt.Sprintf("good-%06d.json", number)) }
 
 // keepFile keeps the content of a file, and says how the file is now.
-func (r *Record) keepFile(f File) (Kept, error) {
-	sum := sha256.Sum256(f.Content)
+func (r *Record) keepFile(f File, sync bool) (Kept, error) {
 	path, err := f.Resolve()
 	if err != nil {
 		return Kept{}, err
 	}
-	k := Kept{Path: path, Within: f.Within, Template: f.Template, Hash: hex.EncodeToString(sum[:]), Size: len(f.Content)}
+	k := Kept{Path: path, Within: f.Within, Template: f.Template, Hash: hashOf(f.Content), Size: len(f.Content)}
 	if k.Mode, k.UID, k.GID, err = attributesOf(path); err != nil {
 		return Kept{}, err
 	}
 	blob := r.blob(k.Hash)
-	if _, err := os.Stat(blob); err == nil {
+	if info, err := os.Stat(blob); err == nil && info.Size() == int64(k.Size) {
 		return k, nil
 	}
-	return k, writePrivate(blob, f.Content, false)
+	return k, writePrivate(blob, f.Content, sync)
 }
 
 func (r *Record) blob(hash string) string { return filepath.Join(r.dir, "blobs", hash) }
@@ -143,7 +146,7 @@ func (r *Record) tidy() error {
 	}
 	used := map[string]bool{}
 	for i, g := range all {
-		if i < len(all)-r.keep {
+		if r.keep > 0 && i < len(all)-r.keep {
 			_ = os.Remove(r.generation(g.Number))
 			continue
 		}
@@ -178,7 +181,8 @@ func (r *Record) Restore(number int) ([]File, error) {
 		if err != nil {
 			return nil, err
 		}
-		if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != k.Hash {
+		if hashOf(content) != k.Hash {
+			_ = os.Remove(r.blob(k.Hash)) // so that it is made anew with the next output like that
 			return nil, fmt.Errorf("the copy of %s is damaged", k.Path)
 		}
 		files = append(files, File{
@@ -189,22 +193,9 @@ func (r *Record) Restore(number int) ([]File, error) {
 	return files, nil
 }
 
-// Drift gives the files that are not as they were applied last, each with what is
-// different: somebody else has changed them.
-func (r *Record) Drift() []string {
-	if r == nil || r.now == nil {
-		return nil
-	}
-	var found []string
-	for _, k := range r.now.Files {
-		if what := k.drift(); what != "" {
-			found = append(found, k.Path+" "+what)
-		}
-	}
-	return found
-}
-
-func (k Kept) drift() string {
+// drift says what is different about a file; waiting are hashes of what it may have as
+// well.
+func (k Kept) drift(waiting []string) string {
 	content, err := os.ReadFile(k.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "is gone"
@@ -212,21 +203,21 @@ func (k Kept) drift() string {
 	if err != nil {
 		return "cannot be read: " + err.Error()
 	}
-	if sum := sha256.Sum256(content); hex.EncodeToString(sum[:]) != k.Hash {
+	if hash := hashOf(content); hash != k.Hash && !slices.Contains(waiting, hash) {
 		return "has another content"
 	}
 	mode, uid, gid, err := attributesOf(k.Path)
-	if err == nil && mode != k.Mode {
+	if err == nil && mode != k.Mode && waiting == nil {
 		return fmt.Sprintf("has another mode: %04o, was %04o", mode.Perm(), k.Mode.Perm())
 	}
-	if err == nil && (uid != k.UID || gid != k.GID) {
+	if err == nil && (uid != k.UID || gid != k.GID) && waiting == nil {
 		return fmt.Sprintf("has another owner: %d:%d, was %d:%d", uid, gid, k.UID, k.GID)
 	}
 	return ""
 }
 
-// Earlier finds the good output with a number, or the one before the last when the
-// number is 0, with its files.
+// Earlier finds the good output with a number, with its files. When the number is 0 it is
+// the one before the one that is live.
 func (r *Record) Earlier(number int) (Generation, []File, error) {
 	if r == nil {
 		return Generation{}, nil, errors.New("no good output is kept of this target")
@@ -236,10 +227,9 @@ func (r *Record) Earlier(number int) (Generation, []File, error) {
 		return Generation{}, nil, err
 	}
 	if number == 0 {
-		if len(all) < 2 {
+		if number = r.before(all); number == 0 {
 			return Generation{}, nil, errors.New("there is no earlier good output")
 		}
-		number = all[len(all)-2].Number
 	}
 	i := slices.IndexFunc(all, func(g Generation) bool { return g.Number == number })
 	if i < 0 {
@@ -249,6 +239,22 @@ func (r *Record) Earlier(number int) (Generation, []File, error) {
 	return all[i], files, err
 }
 
+// before gives the number of the good output before the one that is live; 0 when there is
+// none. After a rollback that is the one before the one that was rolled back to.
+func (r *Record) before(all []Generation) int {
+	live := r.now
+	if p := r.Pinned(); p != nil && p.Good > 0 {
+		live = &Generation{Number: p.Good}
+	}
+	number := 0
+	for _, g := range all {
+		if live != nil && g.Number < live.Number {
+			number = g.Number
+		}
+	}
+	return number
+}
+
 // PutBack puts an earlier good output in place and keeps it there until it is
 // released; nothing is checked or reloaded. It gives the number of that output.
 func (r *Record) PutBack(number int) (int, error) {
@@ -256,7 +262,7 @@ func (r *Record) PutBack(number int) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := r.Pin(RolledBack(g.Number)); err != nil {
+	if err := r.Pin(*RolledBack(g.Number)); err != nil {
 		return 0, err
 	}
 	for _, f := range files {
@@ -264,12 +270,12 @@ func (r *Record) PutBack(number int) (int, error) {
 			return 0, fmt.Errorf("%s: %w", f.Path, err)
 		}
 	}
-	var templates []string
-	for _, k := range g.Files {
-		templates = append(templates, k.Template)
+	placed := map[string]File{}
+	for _, f := range files {
+		placed[f.Path] = f
 	}
-	return g.Number, r.add(files, templates, g.Note)
+	if err := r.add(placed, Change{Note: g.Note, Durable: true}); err != nil {
+		return 0, err
+	}
+	return g.Number, r.Tell(Status{Target: r.Name, State: StatePinned, Why: RolledBack(g.Number).Why, Since: time.Now(), Good: r.now.Number})
 }
-
-// RolledBack is why a target is pinned that was rolled back.
-func RolledBack(number int) string { return fmt.Sprintf("rolled back to good output %d", number) }

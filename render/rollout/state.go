@@ -20,7 +20,7 @@ import (
 // outputs, and what was under way. Each target has a directory of its own there.
 type State struct {
 	Dir  string
-	Keep int // last good outputs of each target
+	Keep int // last good outputs of each target; 0 is no bound
 }
 
 // Record is what is kept of one target. It is for one process at a time, and for one
@@ -50,8 +50,10 @@ func slug(name string) string {
 
 // Make makes the directory, and tells whether it can be used.
 func (s *State) Make() error {
-	if err := os.MkdirAll(filepath.Join(s.Dir, "targets"), 0o700); err != nil {
-		return err
+	for _, dir := range []string{filepath.Join(s.Dir, "targets"), s.Requests(), s.replies()} {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return err
+		}
 	}
 	return unix.Access(s.Dir, unix.W_OK|unix.X_OK)
 }
@@ -62,6 +64,9 @@ func (s *State) Path(name string) string { return filepath.Join(s.Dir, "targets"
 // Open opens the record of a target, which is made when there is none.
 func (s *State) Open(name string) (*Record, error) {
 	dir := s.Path(name)
+	if err := s.Make(); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(filepath.Join(dir, "blobs"), 0o700); err != nil {
 		return nil, err
 	}
@@ -73,7 +78,7 @@ func (s *State) Open(name string) (*Record, error) {
 		_ = lock.Close()
 		return nil, err
 	}
-	r := &Record{Name: name, dir: dir, keep: max(s.Keep, 1), lock: lock}
+	r := &Record{Name: name, dir: dir, keep: s.Keep, lock: lock}
 	if err := writeJSON(r.path("name"), name, false); err != nil {
 		r.Close()
 		return nil, err
@@ -105,20 +110,20 @@ func (r *Record) Close() { _ = r.lock.Close() }
 
 func (r *Record) path(name string) string { return filepath.Join(r.dir, name) }
 
-// pending is what is under way: what to put back when it is cut short, and whether
-// the reload is owed.
+// pending is what is under way. Without Undo just the reload is owed.
 type pending struct {
-	Generation int // that is to come of it
-	Undo       []*undo
+	Generation int     // that is to come of it
+	Undo       []*undo // what is to be put back when it is cut short
+	Waiting    bool    // all is in place, for somebody to take it over
 }
 
 // begin notes what is under way before it is begun. Only what has to be put back must
 // last through a power failure: after one, all programs start anew with what is there.
-func (r *Record) begin(undos []*undo) error {
+func (r *Record) begin(undos []*undo, waiting bool) error {
 	if r == nil {
 		return nil
 	}
-	return writeJSON(r.path("pending.json"), pending{Generation: r.next(), Undo: undos}, len(undos) > 0)
+	return writeJSON(r.path("pending.json"), pending{Generation: r.next(), Undo: undos, Waiting: waiting}, len(undos) > 0)
 }
 
 // end notes that nothing is under way any more.
@@ -141,14 +146,22 @@ func (r *Record) unfinished() (*pending, error) {
 }
 
 // Pin is why a target stays as it is until it is released.
-type Pin struct{ Why string }
+type Pin struct {
+	Why  string
+	Good int // number of the good output that it was rolled back to; 0 without
+}
+
+// RolledBack is the pin of a target that was rolled back.
+func RolledBack(number int) *Pin {
+	return &Pin{Why: fmt.Sprintf("rolled back to good output %d", number), Good: number}
+}
 
 // Pin keeps a target as it is, also over restarts.
-func (r *Record) Pin(why string) error {
+func (r *Record) Pin(p Pin) error {
 	if r == nil {
 		return errors.New("no state is kept")
 	}
-	return writeJSON(r.path("pin.json"), Pin{why}, true)
+	return writeJSON(r.path("pin.json"), p, true)
 }
 
 // Unpin ends that.
@@ -158,11 +171,16 @@ func (r *Record) Unpin() {
 	}
 }
 
-// Pinned says why the target stays as it is; it is empty when it does not.
-func (r *Record) Pinned() string {
+// Pinned gives the pin of the target; nil without. One that cannot be read is one.
+func (r *Record) Pinned() *Pin {
 	var p Pin
-	_ = readJSON(r.path("pin.json"), &p)
-	return p.Why
+	switch err := readJSON(r.path("pin.json"), &p); {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return &Pin{Why: "it was to stay as it is; why cannot be read: " + err.Error()}
+	}
+	return &p
 }
 
 // writeJSON replaces a file that only we may read. sync makes it last through a power
@@ -182,6 +200,9 @@ func writePrivate(path string, data []byte, sync bool) error {
 		return err
 	}
 	_, err = file.Write(data)
+	if err == nil {
+		err = giveAway(file)
+	}
 	if err == nil && sync {
 		err = file.Sync()
 	}
@@ -196,6 +217,20 @@ func writePrivate(path string, data []byte, sync bool) error {
 		return syncDir(everywhere{}, filepath.Dir(path))
 	}
 	return nil
+}
+
+// giveAway gives what root makes in the state directory of another user to that user: ctmpl
+// may run as one, and who asks it for something be root.
+func giveAway(file *os.File) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	info, err := os.Stat(filepath.Dir(file.Name()))
+	if err != nil {
+		return err
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	return file.Chown(int(owner.Uid), int(owner.Gid))
 }
 
 func readJSON(path string, v any) error {

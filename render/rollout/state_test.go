@@ -60,16 +60,16 @@ func TestDriftIsSeen(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.roll("one")
-	if got := r.target.Record.Drift(); len(got) > 0 {
+	if got := r.target.Drift([]string{r.path("a"), r.path("b")}); len(got) > 0 {
 		t.Errorf("got %q", got)
 	}
 	_ = os.WriteFile(r.path("a"), []byte("edited"), 0o644)
 	_ = os.Chmod(r.path("b"), 0o600)
-	if got := strings.Join(r.target.Record.Drift(), ", "); got != r.path("a")+" has another content, "+r.path("b")+" has another mode: 0600, was 0640" {
+	if got := strings.Join(r.target.Drift([]string{r.path("a"), r.path("b")}), ", "); got != r.path("a")+" has another content, "+r.path("b")+" has another mode: 0600, was 0640" {
 		t.Errorf("got %q", got)
 	}
 	_ = os.Remove(r.path("a"))
-	if got := r.target.Record.Drift(); len(got) != 2 || !strings.HasSuffix(got[0], "is gone") {
+	if got := r.target.Drift([]string{r.path("a"), r.path("b")}); len(got) != 2 || !strings.HasSuffix(got[0], "is gone") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 )
 
 // The steps of a rollout.
@@ -54,8 +55,11 @@ type Target struct {
 	// At is called at each point where a rollout may be cut short; nil does nothing.
 	At func(point string)
 
-	owed bool    // files have changed since the reload last succeeded
-	left []*undo // what could not be put back
+	owed     bool            // files have changed since the reload last succeeded
+	left     []*undo         // what could not be put back
+	unproven []*undo         // of what is in place, and waits to be taken over
+	placed   map[string]File // what has been put in place since a good output was kept
+	blind    bool            // the process before may have put files in place that it has not kept
 }
 
 // Owes tells whether there is something to do though no file may change any more.
@@ -64,6 +68,19 @@ func (t *Target) Owes() bool { return t.owed || len(t.left) > 0 }
 // Owe has the reload take place with the next Change, whether or not a file changes
 // then.
 func (t *Target) Owe() { t.owed = true }
+
+// place notes that a file is in its place.
+func (t *Target) place(f File) {
+	if t.Record == nil || f.Append { // what others have appended is not ours to keep
+		return
+	}
+	if t.placed == nil {
+		t.placed = map[string]File{}
+	}
+	t.placed[f.Path] = f
+}
+
+func (t *Target) placedCopy() map[string]File { return maps.Clone(t.placed) }
 
 func (t *Target) at(point string) {
 	if t.At != nil {
@@ -83,12 +100,16 @@ type Change struct {
 	// files, for Record.
 	Templates []string
 	Note      json.RawMessage
+	Durable   bool // what is kept has to last through a power failure
+	// Pin keeps the target as it is, from the moment that the files are good.
+	Pin *Pin
 }
 
 // Outcome is what became of a Change.
 type Outcome struct {
 	Target    *Target
 	Changed   bool   // files have
+	Idle      bool   // what has changed means the same
 	Unwritten []File // those that could not be written, without Undo
 	Reloaded  bool   // a reload was tried
 	Undone    bool   // all is as it was before

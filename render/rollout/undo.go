@@ -1,174 +1,250 @@
 package rollout
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"slices"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // undo is what it takes to put a destination back as it was. It is kept on disk while
 // a rollout is under way, so that the next start can do it after a crash.
 type undo struct {
 	Path   string      // of the destination, absolute
-	Saved  string      // where the file before is kept; empty when it is changed in place
+	Within string      // as of File
+	Saved  string      // name of the file before, in the same directory; empty when it is changed in place
 	Absent bool        // there was no file
 	Append bool        // what is behind Size came with the rollout
 	Size   int64       // of the file before
 	Mode   fs.FileMode // of the file before
 	UID    int
 	GID    int
+	Placed []string // hashes of what rollouts put there: what has another one is somebody else's
 }
 
 // undoSuffix is the end of the name under which a file before is kept.
 const undoSuffix = ".ctmpl-undo"
 
-// prepareUndo says what it will take to undo the commit. Nothing is done yet.
-func (s *staged) prepareUndo() error {
-	path := s.file.place(s.plan.path)
-	u := &undo{Path: path, Append: s.file.Append}
+// errForeign says that a destination is neither as it was nor as the rollout has made it.
+var errForeign = errors.New("somebody else has changed it since: it stays as it is")
+
+// save says what it will take to undo the commit, and keeps the file before under a
+// second name: to put it back takes no space, and gives the very same file.
+func (s *staged) save() (*undo, error) {
+	u := &undo{Path: s.file.place(s.plan.path), Within: s.file.Within, Append: s.file.Append, Placed: []string{hashOf(s.file.Content)}}
 	info, err := s.plan.disk.Stat(s.plan.path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		u.Absent = true
-	case err != nil:
-		return err
-	default:
-		stat := info.Sys().(*syscall.Stat_t)
-		u.Size, u.Mode, u.UID, u.GID = info.Size(), info.Mode()&permissions, int(stat.Uid), int(stat.Gid)
-		if s.tmp != "" {
-			u.Saved = filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+undoSuffix)
-		}
+		return u, nil
 	}
-	s.undo = u
-	return nil
+	if err != nil {
+		return nil, err
+	}
+	stat := info.Sys().(*syscall.Stat_t)
+	u.Size, u.Mode, u.UID, u.GID = info.Size(), info.Mode()&permissions, int(stat.Uid), int(stat.Gid)
+	if s.tmp == "" {
+		return u, nil
+	}
+	u.Saved = "." + filepath.Base(u.Path) + undoSuffix
+	if err := u.keep(s.plan.disk, s.plan.path); err != nil {
+		return nil, fmt.Errorf("cannot keep the file before: %w", err)
+	}
+	return u, nil
 }
 
-// save keeps the file before under a second name: to put it back takes no space, and
-// gives the very same file.
-func (u *undo) save() error {
-	if u.Saved == "" {
-		return nil
-	}
-	_ = os.Remove(u.Saved)
-	if os.Link(u.Path, u.Saved) != nil { // another file system, as with a bind mount
-		if err := u.copy(); err != nil {
-			return fmt.Errorf("cannot keep the file before: %w", err)
-		}
-	}
-	return syncDir(everywhere{}, filepath.Dir(u.Saved))
+func hashOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
-func (u *undo) copy() error {
-	content, err := os.ReadFile(u.Path)
+// keep gives the file before its second name, or copies it where it cannot have one: on
+// a bind mount, or when it is somebody else's (fs.protected_hardlinks).
+func (u *undo) keep(disk disk, path string) error {
+	saved := u.beside(path)
+	_ = disk.Remove(saved)
+	if disk.Link(path, saved) != nil {
+		content, err := disk.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		if err := u.fill(disk, saved, content); err != nil {
+			return err
+		}
+	}
+	return syncDir(disk, filepath.Dir(path))
+}
+
+func (u *undo) beside(path string) string { return filepath.Join(filepath.Dir(path), u.Saved) }
+
+// fill writes the content of the file before, with its mode, and its owner as far as that
+// can be set.
+func (u *undo) fill(disk disk, path string, content []byte) error {
+	file, err := disk.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = File{Path: u.Saved, Content: content, Mode: u.Mode, ExactMode: true, UID: u.UID, GID: u.GID}.Put(slog.New(slog.DiscardHandler))
-	return err
+	_, err = file.Write(content)
+	if err == nil {
+		err = u.setAttributes(file)
+	}
+	if err == nil {
+		err = file.Sync()
+	}
+	return errors.Join(err, file.Close())
 }
 
-// restore puts the destination back as it was. Doing it twice does no harm.
-func (u *undo) restore() error {
-	switch {
-	case u.Absent:
-		err := os.Remove(u.Path)
-		if err == nil || errors.Is(err, fs.ErrNotExist) {
-			return syncDir(everywhere{}, filepath.Dir(u.Path))
-		}
-		return err
-	case u.Append:
-		return os.Truncate(u.Path, u.Size)
-	case u.Saved == "":
-		return errors.Join(os.Chown(u.Path, u.UID, u.GID), os.Chmod(u.Path, u.Mode))
+func (u *undo) setAttributes(file attributes) error {
+	if file.Chown(u.UID, u.GID) != nil {
+		_ = file.Chown(-1, u.GID)
 	}
-	err := os.Rename(u.Saved, u.Path)
+	return file.Chmod(u.Mode)
+}
+
+// restore puts the destination back as it was. Doing it twice does no harm. What somebody
+// else has changed since stays, with errForeign.
+func (u *undo) restore() error {
+	disk, path, err := File{Path: u.Path, Within: u.Within}.open()
+	if err != nil {
+		return err
+	}
+	defer disk.Close()
 	switch {
-	case errors.Is(err, syscall.EBUSY):
-		return u.refill()
-	case errors.Is(err, fs.ErrNotExist): // it is back already, or was never saved
+	case u.Append:
+		return u.cut(disk, path)
+	case u.Absent:
+		return u.remove(disk, path)
+	case u.Saved == "":
+		return u.attributesOnly(disk, path)
+	}
+	return u.bringBack(disk, path)
+}
+
+// remove removes the file that there was not.
+func (u *undo) remove(disk disk, path string) error {
+	content, err := disk.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
 		return err
+	case !u.placed(content):
+		return errForeign
 	}
-	u.forget() // a rename of one name of a file over another does nothing
-	return syncDir(everywhere{}, filepath.Dir(u.Path))
+	if err := disk.Remove(path); err != nil {
+		return err
+	}
+	return syncDir(disk, filepath.Dir(path))
+}
+
+// attributesOnly sets mode and owner as they were.
+func (u *undo) attributesOnly(disk disk, path string) error {
+	file, err := disk.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return u.setAttributes(file)
+}
+
+// cut takes off what the rollout has appended, if nobody has appended more since.
+func (u *undo) cut(disk disk, path string) error {
+	content, err := disk.ReadFile(path)
+	switch {
+	case err != nil:
+		return err
+	case int64(len(content)) <= u.Size: // nothing was appended
+		return nil
+	case !u.placed(content[u.Size:]):
+		return errForeign
+	}
+	file, err := disk.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return errors.Join(file.Truncate(u.Size), u.setAttributes(file), file.Sync())
+}
+
+// bringBack gives the file before its name again.
+func (u *undo) bringBack(disk disk, path string) error {
+	saved := u.beside(path)
+	before, err := disk.Stat(saved)
+	if errors.Is(err, fs.ErrNotExist) { // it is back already
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if now, err := disk.Stat(path); err == nil {
+		if os.SameFile(now, before) { // it was not replaced yet
+			return disk.Remove(saved)
+		}
+		if err := u.isOurs(disk, path, saved); err != nil {
+			return err
+		}
+	}
+	err = disk.Rename(saved, path)
+	if errors.Is(err, syscall.EBUSY) {
+		return u.refill(disk, path, saved)
+	}
+	if err != nil {
+		return err
+	}
+	return syncDir(disk, filepath.Dir(path))
+}
+
+// isOurs tells whether a destination is as a rollout has made it, or as the copy of the
+// file before. On a mount of its own it may be a part of one, since it is written in place.
+func (u *undo) isOurs(disk disk, path, saved string) error {
+	content, err := disk.ReadFile(path)
+	if err != nil || u.placed(content) || isMount(u.Path) {
+		return nil
+	}
+	if before, err := disk.ReadFile(saved); err == nil && bytes.Equal(before, content) {
+		return nil
+	}
+	return errForeign
+}
+
+// placed tells whether rollouts put this content there.
+func (u *undo) placed(content []byte) bool { return slices.Contains(u.Placed, hashOf(content)) }
+
+// isMount tells whether a file is mounted over its directory.
+func isMount(path string) bool {
+	var file, dir unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, path, 0, unix.STATX_MNT_ID, &file) != nil || unix.Statx(unix.AT_FDCWD, filepath.Dir(path), 0, unix.STATX_MNT_ID, &dir) != nil {
+		return false
+	}
+	return file.Mnt_id != dir.Mnt_id
 }
 
 // refill writes the file before into the destination, which cannot be replaced.
-func (u *undo) refill() error {
-	content, err := os.ReadFile(u.Saved)
+func (u *undo) refill(disk disk, path, saved string) error {
+	content, err := disk.ReadFile(saved)
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(u.Path, content, u.Mode.Perm()); err != nil {
+	if err := u.fill(disk, path, content); err != nil {
 		return err
 	}
-	return os.Remove(u.Saved)
+	return disk.Remove(saved)
 }
 
 // forget drops the file before.
 func (u *undo) forget() {
-	if u.Saved != "" {
-		_ = os.Remove(u.Saved)
-	}
-}
-
-// Recover takes up what was under way when the process before was cut short: files are
-// put back as they were before, unless all was done, and the reload is owed. paths are
-// the destinations, beside which that process may have left files behind.
-func (t *Target) Recover(paths []string) {
-	if t.Record == nil {
+	if u.Saved == "" {
 		return
 	}
-	defer func() { sweep(paths, len(t.left) == 0) }()
-	p, err := t.Record.unfinished()
-	if err != nil {
-		t.Log.Error("cannot read what was under way when ctmpl was ended", "error", err)
-		return
-	}
-	if p == nil {
-		return
-	}
-	if last := t.Record.Last(); len(p.Undo) > 0 && last != nil && last.Number >= p.Generation {
-		for _, u := range p.Undo { // all was done
-			u.forget()
-		}
-		t.Record.end()
-		return
-	}
-	t.Log.Warn("a rollout was cut short when ctmpl was ended: the reload is owed", "target", t.Record.Name)
-	t.owed, t.left = true, p.Undo
-	var out Outcome
-	if t.putBack(&out) {
-		_ = t.Record.begin(nil)
-	}
-	for _, err := range out.Errs {
-		t.Log.Error("rollout failed", "step", err.Step, "on", err.On, "error", err.Err)
-	}
-}
-
-// sweep removes what a process that was killed has left beside the destinations: what
-// it had staged, and the files before, where they are not needed any more.
-func sweep(paths []string, undone bool) {
-	for _, path := range paths {
-		path, err := (File{Path: path}).Resolve()
-		if err != nil {
-			continue
-		}
-		prefix := "." + filepath.Base(path) + ".ctmpl-"
-		entries, _ := os.ReadDir(filepath.Dir(path))
-		for _, e := range entries {
-			rest, ours := strings.CutPrefix(e.Name(), prefix)
-			_, err := strconv.ParseUint(rest, 10, 32)
-			if ours && (err == nil || undone && "-"+rest == undoSuffix[len(".ctmpl"):]) {
-				_ = os.Remove(filepath.Join(filepath.Dir(path), e.Name()))
-			}
-		}
+	if disk, path, err := (File{Path: u.Path, Within: u.Within}).open(); err == nil {
+		defer disk.Close()
+		_ = disk.Remove(u.beside(path))
 	}
 }

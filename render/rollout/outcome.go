@@ -1,0 +1,92 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// keep notes that what is in place is good.
+func (a *attempt) keep() {
+	a.t.owed = false
+	if len(a.t.placed) > 0 {
+		if err := a.t.Record.add(a.t.placed, a.Change); err != nil {
+			a.t.Log.Warn("cannot keep the good output: there is none to go back to", "error", err)
+		}
+		a.t.placed = nil
+	}
+	if a.Pin != nil {
+		if err := a.t.Record.Pin(*a.Pin); err != nil {
+			a.t.Log.Warn("cannot note that the target is to stay as it is: that is forgotten at the next start", "error", err)
+		}
+	}
+	a.t.at("kept")
+	a.t.Record.end()
+	a.t.at("ended")
+	for _, u := range a.undos {
+		u.forget()
+	}
+	a.undos, a.t.unproven = nil, nil
+}
+
+// undo puts everything back as it was, and has that taken over if need be.
+func (a *attempt) undo(ctx context.Context) {
+	if len(a.undos) == 0 {
+		return // no file was to be put in place
+	}
+	a.t.left, a.t.unproven = a.undos, nil
+	if !a.t.putBack(&a.out) {
+		return
+	}
+	a.out.Undone, a.out.Changed, a.t.owed = true, false, a.before.owed
+	a.t.placed = a.before.placed
+	if a.out.Reloaded && !errors.Is(a.out.Errs[len(a.out.Errs)-1], ErrKept) {
+		a.t.Log.Warn("the files are as they were before: reloading them")
+		a.Version, a.out.Waiting = "", "" // of the files that are gone
+		a.t.owe()
+		// If that fails, what is running is not known.
+		a.t.owed = !a.reload(ctx) || a.out.Waiting != ""
+		a.out.Waiting = ""
+	}
+	if a.t.owed {
+		a.t.owe()
+		return
+	}
+	a.t.Record.end()
+}
+
+// owe notes on disk that a reload is owed, and nothing else.
+func (t *Target) owe() {
+	if err := t.Record.begin(nil, false); err != nil {
+		t.Log.Warn("cannot note that a reload is owed: it is forgotten if ctmpl is killed now", "error", err)
+	}
+}
+
+// putBack puts back what an earlier rollout, or this one, has changed. What cannot be
+// is tried again; what somebody else has changed since is left alone.
+func (t *Target) putBack(out *Outcome) bool {
+	var left []*undo
+	for i := len(t.left) - 1; i >= 0; i-- {
+		u := t.left[i]
+		switch err := u.restore(); {
+		case errors.Is(err, errForeign):
+			t.Log.Warn("not put back", "file", u.Path, "reason", err)
+			u.forget()
+		case err != nil:
+			out.fail(StepUndo, u.Path, fmt.Errorf("cannot put the file before back (it is kept beside it as %s): %w", u.Saved, err))
+			left = append(left, u)
+		default:
+			t.at("put back")
+			t.Log.Warn("put back as it was", "file", u.Path)
+		}
+	}
+	t.left = left
+	return len(left) == 0
+}
+
+// close removes what was staged in vain.
+func (a *attempt) close() {
+	for _, s := range a.staged {
+		s.close()
+	}
+}
