@@ -2,7 +2,6 @@ package render
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -30,20 +29,24 @@ func (e *Engine) configure(specs []Spec, now time.Time) error {
 		u.target.drop(u)
 	}
 	e.retire()
-	return e.openAll(now)
+	e.replan(now)
+	return e.openAll()
 }
 
-// openAll opens the records of the targets, and has what failed tried again: it may
-// have been the configuration. The error is of targets that are not to be touched.
-func (e *Engine) openAll(now time.Time) error {
-	var errs []error
+// replan takes in that the plans of the targets may be others. What failed is tried again:
+// it may have been the configuration.
+func (e *Engine) replan(now time.Time) {
 	for _, t := range e.targets {
-		errs = append(errs, e.open(t))
-		if t.bad != [32]byte{} && !t.busy {
+		if t.limit.of != t.spec.bounds() {
+			t.limit = newLimit(t.spec)
+		}
+		switch {
+		case t.busy:
+			t.replanned = true
+		case t.bad != [32]byte{}:
 			t.bad, t.retryAt = [32]byte{}, now
 		}
 	}
-	return errors.Join(errs...)
 }
 
 // takeOut finds the unit of the same template and removes it from the list.
@@ -69,7 +72,9 @@ func (e *Engine) aim(u *unit, used map[*target]bool) {
 		e.targets = append(slices.DeleteFunc(e.targets, func(o *target) bool { return o == t }), t)
 	}
 	t.join(u)
-	if before := u.target; before != nil && before != t {
+	if before := u.target; before == nil {
+		u.before = e.writes(u.spec.File.Path)
+	} else if before != t {
 		before.drop(u)
 		t.inherit(before)
 		if u.before == nil || !u.before.busy { // else its output may still be on its way from there
@@ -77,6 +82,19 @@ func (e *Engine) aim(u *unit, used map[*target]bool) {
 		}
 	}
 	u.target = t
+}
+
+// writes gives the target that has a rollout of a destination under way, perhaps of a
+// template that is gone; nil when there is none.
+func (e *Engine) writes(path string) *target {
+	for _, t := range e.targets {
+		for _, r := range t.flying {
+			if t.busy && slices.ContainsFunc(r.files, func(f rollout.File) bool { return f.Path == path }) {
+				return t
+			}
+		}
+	}
+	return nil
 }
 
 func (e *Engine) targetFor(key string) *target {
@@ -93,9 +111,6 @@ func (e *Engine) targetFor(key string) *target {
 // begin sets a target up anew, from its first template.
 func (t *target) begin(u *unit) {
 	s := u.spec.Target
-	if t.spec.MinInterval != s.MinInterval || t.spec.MaxPerMinute != s.MaxPerMinute || t.label == "" {
-		t.limit = newLimit(s)
-	}
 	t.spec, t.label = s, nameOf(u)
 	t.plan = rollout.Plan{Driver: s.Driver, Canonical: s.Canonical, Undo: s.Driver != nil || s.Group != ""}
 	if !s.Check.None() {
@@ -106,8 +121,18 @@ func (t *target) begin(u *unit) {
 	t.plan.Verifies = merge(nil, s.Verify)
 }
 
-// join adds what a template has of its own to the plan of its target.
+// join adds what a template has of its own to the plan of its target: of bounds the
+// strictest counts.
 func (t *target) join(u *unit) {
+	s := u.spec.Target
+	t.spec.MinInterval = max(t.spec.MinInterval, s.MinInterval)
+	if n := s.MaxPerMinute; n > 0 && (t.spec.MaxPerMinute == 0 || n < t.spec.MaxPerMinute) {
+		t.spec.MaxPerMinute = n
+	}
+	t.spec.OnDrift = max(t.spec.OnDrift, s.OnDrift)
+	if s.Canonical == nil {
+		t.plan.Canonical = nil
+	}
 	if !u.spec.Check.None() {
 		t.plan.Checks = append(t.plan.Checks, rollout.Check{Command: u.spec.Check, Template: u.spec.File.Path})
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"os"
+	"slices"
 	"time"
 
 	"github.com/ctmpl/ctmpl/render/rollout"
@@ -152,11 +154,20 @@ func (e *Engine) announce() {
 // complete tells whether every template has its output in place.
 func (e *Engine) complete() bool {
 	for _, u := range e.units {
-		if !u.done || len(u.target.failed) > 0 {
+		if !u.done || len(u.target.failed) > 0 && !e.stands(u.target) {
 			return false
 		}
 	}
 	return !e.failed
+}
+
+// stands tells whether something is in place though the newest output is not: what was
+// there before.
+func (e *Engine) stands(t *target) bool {
+	return t.plan.Undo && !slices.ContainsFunc(e.destinations(t), func(path string) bool {
+		_, err := os.Stat(path)
+		return err != nil
+	})
 }
 
 // notice passes changed answers on to the templates that have read them.

@@ -10,25 +10,28 @@ import (
 	"golang.org/x/time/rate"
 
 	"github.com/ctmpl/ctmpl/render/guard"
+	"github.com/ctmpl/ctmpl/render/rollout"
 )
 
 // hold is why a target stays as it is though there is something to roll out.
 type hold struct {
-	pin      string    // until it is released
-	why      []string  // what the guards say
-	since    time.Time // of that
-	until    time.Time // when it is rolled out all the same; zero when never
+	pin      *rollout.Pin // until it is released
+	why      []string     // what the guards say
+	since    time.Time    // of that
+	until    time.Time    // when it is rolled out all the same; zero when never
 	approved bool
 	judged   bool // the guards have seen what is ready, and the answer cannot change
 }
 
-// end forgets what the guards have said.
-func (h *hold) end() { *h = hold{pin: h.pin} }
+// end forgets what the guards have said. An approval is for as long as the same files
+// are tried.
+func (h *hold) end() { *h = hold{pin: h.pin, approved: h.approved} }
 
 // held tells whether what is ready must not go live now.
 func (e *Engine) held(t *target, now time.Time) bool {
 	switch {
-	case t.hold.pin != "":
+	case t.hold.pin != nil:
+		t.hold.until = time.Time{}
 		t.deal()
 		return true
 	case t.hold.approved || t.hold.judged && len(t.hold.why) == 0:
@@ -140,10 +143,8 @@ func (e *Engine) doubts(u *unit) map[string]string {
 
 // remember notes for the guards what went live.
 func (e *Engine) remember(t *target, u *unit, now time.Time) {
-	if u.spec.Guard == nil {
-		return
-	}
 	facts := u.facts.With(e.doubts(u))
+	u.live = &facts
 	if t.hold.approved {
 		u.history.Restart(facts)
 	} else {
@@ -177,12 +178,21 @@ func (e *Engine) outdated(u *unit) bool {
 
 // limit bounds how often a target is reloaded.
 type limit struct {
+	of               bounds
 	interval, budget *rate.Limiter // nil: no bound
 	why              string        // of the wait that is under way
 }
 
+// bounds are what a limit is made of.
+type bounds struct {
+	interval  time.Duration
+	perMinute int
+}
+
+func (s TargetSpec) bounds() bounds { return bounds{s.MinInterval, s.MaxPerMinute} }
+
 func newLimit(s TargetSpec) limit {
-	var l limit
+	l := limit{of: s.bounds()}
 	if s.MinInterval > 0 {
 		l.interval = rate.NewLimiter(rate.Every(s.MinInterval), 1)
 	}
@@ -245,12 +255,17 @@ type kept struct {
 	Facts map[string]guard.Facts // by template
 }
 
-func (t *target) note(all []*unit) json.RawMessage {
+// note gives what is to be kept with the files that are rolled out: the facts of what is
+// live then.
+func (e *Engine) note(t *target) json.RawMessage {
 	k := kept{Facts: map[string]guard.Facts{}}
-	for _, u := range all {
-		if u.target == t && u.rendered {
-			k.Facts[u.spec.File.Path] = u.facts
+	for _, u := range e.units {
+		if u.target == t && u.live != nil {
+			k.Facts[u.spec.File.Path] = *u.live
 		}
+	}
+	for _, r := range t.flying {
+		k.Facts[r.unit.spec.File.Path] = r.unit.facts.With(e.doubts(r.unit))
 	}
 	note, err := json.Marshal(k)
 	if err != nil {
@@ -260,16 +275,15 @@ func (t *target) note(all []*unit) json.RawMessage {
 }
 
 // recall takes in what was kept with the last good files of a target.
-func (t *target) recall(u *unit, now time.Time) {
-	last := t.Record.Last()
-	if last == nil || u.history.Known() {
-		return
-	}
+func (e *Engine) recall(t *target) {
 	var k kept
-	if json.Unmarshal(last.Note, &k) != nil {
+	if last := t.Record.Last(); last == nil || json.Unmarshal(last.Note, &k) != nil {
 		return
 	}
-	if facts, ok := k.Facts[u.spec.File.Path]; ok {
-		u.history.Add(now, facts)
+	for _, u := range e.units {
+		if facts, ok := k.Facts[u.spec.File.Path]; ok && u.target == t && !u.history.Known() {
+			u.live = &facts
+			u.history.Add(time.Now(), facts)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,14 +34,36 @@ func nameOf(u *unit) string {
 	return u.spec.File.Path
 }
 
-// open opens the record of a target, takes up what was under way, and looks for files
-// that somebody else has changed. A target with a rollout under way is opened before
-// its next one.
-func (e *Engine) open(t *target) error {
-	if t.busy || e.opt.State == nil || t.Record != nil && t.Record.Name == t.label || t.stateless == t.label {
-		return nil
+// openAll opens the records of the targets. The error is of targets that are not to be
+// touched.
+func (e *Engine) openAll() error {
+	for _, t := range e.targets {
+		if !t.busy && t.Record != nil && t.Record.Name != t.label {
+			t.inheritPin() // before another target may take the name
+		}
+	}
+	var errs []error
+	for _, t := range e.targets {
+		errs = append(errs, e.open(t))
+	}
+	return errors.Join(errs...)
+}
+
+// inheritPin closes the record of a target whose name changes. Its pin goes with it.
+func (t *target) inheritPin() {
+	if t.hold.pin != nil {
+		t.Record.Unpin()
 	}
 	t.close()
+}
+
+// open opens the record of a target, takes up what was under way, and looks for files
+// that somebody else has changed. A target with a rollout under way is opened before
+// its next one, as is one whose record a target of before still has.
+func (e *Engine) open(t *target) error {
+	if t.busy || e.opt.State == nil || t.Record != nil || t.stateless == t.label || e.inUse(t.label) {
+		return nil
+	}
 	record, err := e.opt.State.Open(t.label)
 	if err != nil {
 		t.stateless = t.label
@@ -48,24 +71,26 @@ func (e *Engine) open(t *target) error {
 		return nil
 	}
 	t.Record, t.stateless = record, ""
-	t.hold.pin = record.Pinned()
+	if t.hold.pin != nil {
+		e.pin(t, *t.hold.pin) // as it had under its name before
+	} else {
+		t.hold.pin = record.Pinned()
+	}
 	t.Recover(e.destinations(t))
 	if t.Owes() {
 		t.retryAt = time.Now()
 	}
-	for _, u := range e.units {
-		if u.target == t {
-			t.recall(u, time.Now())
-		}
-	}
-	if t.hold.pin != "" {
-		e.opt.Log.Warn("the target stays as it is until it is released (ctmpl release)", "target", t.label, "reason", t.hold.pin)
-		return nil
-	}
-	if t.Owes() {
+	e.recall(t)
+	if t.hold.pin != nil {
+		e.opt.Log.Warn("the target stays as it is until it is released (ctmpl release)", "target", t.label, "reason", t.hold.pin.Why)
 		return nil
 	}
 	return e.drifted(t)
+}
+
+// inUse tells whether a target of ours has a record.
+func (e *Engine) inUse(name string) bool {
+	return slices.ContainsFunc(e.targets, func(t *target) bool { return t.Record != nil && t.Record.Name == name })
 }
 
 // close lets go of the record.
@@ -88,14 +113,14 @@ func (e *Engine) destinations(t *target) []string {
 
 // drifted deals with files that are not as they were applied.
 func (e *Engine) drifted(t *target) error {
-	found := t.Record.Drift()
+	found := t.Drift(e.destinations(t))
 	if len(found) == 0 {
 		return nil
 	}
 	what := strings.Join(found, "; ")
 	switch t.spec.OnDrift {
 	case DriftKeep:
-		e.pin(t, "somebody else has changed it: "+what)
+		e.pin(t, rollout.Pin{Why: "somebody else has changed it: " + what})
 	case DriftRefuse:
 		return fmt.Errorf("%s is not as it was applied last (%s), and on_drift says to refuse that: put it right, or set on_drift to overwrite or keep", t.label, what)
 	default:
@@ -105,12 +130,13 @@ func (e *Engine) drifted(t *target) error {
 }
 
 // pin keeps a target as it is until it is released.
-func (e *Engine) pin(t *target, why string) {
-	t.hold.pin = why
-	if err := t.Record.Pin(why); err != nil {
+func (e *Engine) pin(t *target, p rollout.Pin) {
+	t.hold.end()
+	t.hold.pin = &p
+	if err := t.Record.Pin(p); err != nil {
 		e.opt.Log.Warn("this cannot be noted: it is forgotten at the next start", "target", t.label, "error", err)
 	}
-	e.opt.Log.Warn("the target stays as it is until it is released (ctmpl release)", "target", t.label, "reason", why)
+	e.opt.Log.Warn("the target stays as it is until it is released (ctmpl release)", "target", t.label, "reason", p.Why)
 }
 
 // restoring is a good output on its way back.
@@ -163,10 +189,10 @@ func (e *Engine) answer(t *target, what string, number int, done func(string, er
 
 // release ends a pin: the target is rendered and rolled out as ever.
 func (e *Engine) release(t *target) string {
-	if t.hold.pin == "" {
+	if t.hold.pin == nil {
 		return "it was not kept from changing"
 	}
-	t.hold.pin = ""
+	t.hold.pin = nil
 	t.Record.Unpin()
 	for _, u := range e.units {
 		if u.target == t {
@@ -178,7 +204,8 @@ func (e *Engine) release(t *target) string {
 	return "released"
 }
 
-// rollBack puts an earlier good output in place, as a rollout with all its steps.
+// rollBack puts an earlier good output in place, as a rollout with all its steps. When
+// it is good it stays.
 func (e *Engine) rollBack(t *target, number int, done func(string, error)) {
 	good, files, err := t.Record.Earlier(number)
 	if err == nil && t.busy {
@@ -188,11 +215,9 @@ func (e *Engine) rollBack(t *target, number int, done func(string, error)) {
 		done("", err)
 		return
 	}
-	e.pin(t, rollout.RolledBack(good.Number))
 	t.restoring = &restoring{number: good.Number, done: done}
-	c := t.change(e.units)
-	t.ready, t.flying = t.flying, nil
-	c.Files, c.Note, c.Version = files, good.Note, ""
+	c := t.change(e.units, false)
+	c.Files, c.Note, c.Pin = files, good.Note, rollout.RolledBack(good.Number)
 	e.apply(context.Background(), c)
 }
 
@@ -204,6 +229,7 @@ func (e *Engine) restored(t *target, out rollout.Outcome) {
 		r.done("", fmt.Errorf("rolling back to good output %d failed: %w", r.number, out.Errs[0]))
 		return
 	}
+	e.pin(t, *rollout.RolledBack(r.number)) // also when it waits to be taken over
 	text := fmt.Sprintf("rolled back to good output %d: it stays until it is released", r.number)
 	if out.Waiting != "" {
 		text += "; " + out.Waiting

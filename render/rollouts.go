@@ -29,16 +29,20 @@ const gatherFor = time.Second
 func (e *Engine) rollOut(ctx context.Context, now time.Time) {
 	var plain []rollout.Change
 	for _, t := range e.targets {
-		if !e.mayRollOut(t, now) {
+		_ = e.open(t) // it may have had to wait; to refuse something now is too late
+		files, owed := e.mayRollOut(t, now)
+		if !files && !owed {
 			continue
 		}
-		e.open(t)
-		c := t.change(e.units)
+		c := t.change(e.units, files)
+		if files {
+			c.Note = e.note(t)
+		}
 		if t.plan.Undo {
 			e.apply(ctx, c)
-			continue
+		} else {
+			plain = append(plain, c)
 		}
-		plain = append(plain, c)
 	}
 	if len(plain) > 0 {
 		e.apply(ctx, plain...)
@@ -50,36 +54,52 @@ func (e *Engine) apply(ctx context.Context, changes ...rollout.Change) {
 	go rollout.Apply(ctx, changes, func(o rollout.Outcome) { e.results <- o })
 }
 
-// mayRollOut tells whether there is something to roll out, and nothing against it. If
-// not, the target's next is when there may be.
-func (e *Engine) mayRollOut(t *target, now time.Time) bool {
+// mayRollOut tells whether there are files to roll out and nothing speaks against them,
+// and whether something is owed and due, which does not wait for files that are held. If
+// neither, the target's next is when there may be.
+func (e *Engine) mayRollOut(t *target, now time.Time) (files, owed bool) {
 	retry := !t.retryAt.IsZero() && !t.retryAt.After(now)
-	t.next = t.retryAt
+	owed = retry && (t.owed || t.Owes())
+	if t.next = t.retryAt; retry && !owed {
+		t.next = time.Time{}
+	}
 	switch {
-	case t.busy || len(t.ready) == 0 && !retry:
-		return false
+	case t.busy:
+		return false, false
+	case len(t.ready) == 0 && !(retry && len(t.failed) > 0 && t.bad == [32]byte{}):
+		t.limit.why = ""
 	case t.gathers(e.units, now):
-		t.next = t.gatherUntil
-		return false
+		t.next = earlier(t.next, t.gatherUntil)
 	case len(t.ready) > 0 && t.again():
 		e.passOver(t)
-		return retry && t.Owes()
 	case e.held(t, now):
-		t.next = t.hold.until
-		return false
+		t.next = earlier(t.next, t.hold.until)
+	default:
+		files = true
 	}
-	t.next = e.turn(t, now)
-	return t.next.IsZero()
+	if !files && !owed {
+		return false, false
+	}
+	if at := e.turn(t, now); !at.IsZero() {
+		t.next = at
+		return false, false
+	}
+	return files, owed
+}
+
+// earlier gives the earlier of two times, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // passOver leaves out what has failed just so before.
 func (e *Engine) passOver(t *target) {
 	e.opt.Log.Info("the output is the same that failed: it is not tried again", "target", t.label)
 	t.deal()
-	t.failed, t.ready, t.next = slices.Concat(t.ready, t.failed), nil, time.Time{}
-	if t.Owes() {
-		t.next = t.retryAt
-	}
+	t.failed, t.ready = slices.Concat(t.ready, t.failed), nil
 }
 
 // settle takes in what became of a rollout.
@@ -94,7 +114,7 @@ func (e *Engine) settle(out rollout.Outcome) {
 		e.sort(t, out)
 	}
 	t.flying = nil
-	t.news = t.news || out.Changed
+	t.news = t.news || out.Changed && !out.Idle
 	switch {
 	case len(out.Errs) > 0:
 		e.retry(t, out)
@@ -103,17 +123,19 @@ func (e *Engine) settle(out rollout.Outcome) {
 	default:
 		e.succeed(t)
 	}
+	t.replanned = false
 	e.retire()
 }
 
 // sort parts the templates of a rollout into those that are done and those that are
 // to be rolled out again.
 func (e *Engine) sort(t *target, out rollout.Outcome) {
+	if t.flying == nil {
+		return
+	}
 	again := len(out.Errs) > 0 && t.plan.Undo
-	if again && out.Bad {
+	if t.bad = [32]byte{}; again && out.Bad && !t.replanned {
 		t.bad = sum(t.flying)
-	} else if t.flying != nil {
-		t.bad = [32]byte{}
 	}
 	now := time.Now()
 	for _, r := range t.flying {
@@ -130,6 +152,10 @@ func (e *Engine) sort(t *target, out rollout.Outcome) {
 			e.remember(t, r.unit, now)
 		}
 	}
+	// What was held has been dealt with, in whatever way.
+	if t.hold.end(); len(t.failed) == 0 {
+		t.hold.approved = false
+	}
 }
 
 // supersedes tells whether a template has newer files than these.
@@ -142,9 +168,6 @@ func (e *Engine) succeed(t *target) {
 	t.backoff.Reset()
 	t.errs, t.away = nil, ""
 	e.changed, t.news = e.changed || t.news, false
-	if len(t.failed) == 0 {
-		t.hold.end()
-	}
 }
 
 // await has the reload tried until there is somebody to take the files over.
@@ -173,7 +196,7 @@ func (e *Engine) retry(t *target, out rollout.Outcome) {
 	switch {
 	case e.opt.Once:
 		e.failed = true
-	case out.Bad && !t.Owes():
+	case out.Bad && !t.Owes() && !t.replanned:
 		log = log.With("retry", "when the output changes")
 	default:
 		wait := t.backoff.NextBackOff()

@@ -37,10 +37,10 @@ func (e *Engine) status(t *target) rollout.Status {
 
 func (e *Engine) stateOf(t *target) (state, why string) {
 	switch {
-	case t.hold.pin != "":
-		return rollout.StatePinned, t.hold.pin
 	case len(t.errs) > 0:
 		return rollout.StateFailed, strings.Join(t.errs, "; ")
+	case t.hold.pin != nil:
+		return rollout.StatePinned, t.hold.pin.Why
 	case len(t.hold.why) > 0:
 		why := strings.Join(t.hold.why, "; ")
 		if !t.hold.until.IsZero() {

@@ -21,9 +21,11 @@ type target struct {
 	ready       []ready  // to be rolled out
 	flying      []ready  // being rolled out
 	failed      []ready  // could not be rolled out
+	version     string   // that the driver is to see
 	bad         [32]byte // sum of the files that failed and are to blame for it
 	begun       bool     // there was a rollout
 	busy        bool     // a rollout is under way
+	replanned   bool     // the configuration was read again meanwhile
 	owed        bool     // the reload is to take place: a template has brought that from another target
 	news        bool     // files have changed, and the reload has not succeeded since
 	retryAt     time.Time
@@ -130,18 +132,18 @@ func sum(list []ready) (out [32]byte) {
 	return out
 }
 
-// change takes what is ready for a rollout.
-func (t *target) change(all []*unit) rollout.Change {
-	t.flying = slices.Concat(t.ready, t.failed)
-	if t.bad != [32]byte{} && len(t.ready) == 0 { // only the reload is due again
-		t.flying = nil
-	} else {
-		t.failed = nil
+// change takes what is ready for a rollout, or, without files, just what is owed.
+func (t *target) change(all []*unit, files bool) rollout.Change {
+	c := rollout.Change{Target: t.Target, Plan: t.plan, Version: t.version, Durable: t.spec.OnDrift != DriftOverwrite}
+	t.flying = nil
+	if files {
+		t.flying = slices.Concat(t.ready, t.failed)
+		t.ready, t.failed = nil, nil
+		t.gatherUntil = time.Time{}
 	}
-	c := rollout.Change{Target: t.Target, Plan: t.plan, Note: t.note(all)}
-	for _, r := range t.flying {
+	for i, r := range t.flying {
 		c.Files = append(c.Files, r.files...)
-		if r.version != "" {
+		if i == 0 || r.version != "" {
 			c.Version = r.version
 		}
 	}
@@ -153,7 +155,7 @@ func (t *target) change(all []*unit) rollout.Change {
 	if t.owed {
 		t.Owe()
 	}
-	t.begun, t.busy, t.owed, t.ready = true, true, false, nil
-	t.retryAt, t.gatherUntil = time.Time{}, time.Time{}
+	t.begun, t.busy, t.owed = true, true, false
+	t.version, t.retryAt = c.Version, time.Time{}
 	return c
 }

@@ -32,6 +32,7 @@ type unit struct {
 	writes        []rollout.File // to go with the output
 	version       string         // of the output
 	facts         guard.Facts    // of the output, for the guards
+	live          *guard.Facts   // of what was rolled out last; nil when that is not known
 	history       guard.History  // of what was rolled out
 	rendered      bool           // there has been output
 	done          bool           // has been rolled out, or shown, at least once

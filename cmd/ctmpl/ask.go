@@ -1,23 +1,23 @@
 package main
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
 	"github.com/ctmpl/ctmpl/render"
 	"github.com/ctmpl/ctmpl/render/rollout"
 )
-
-// answerTime is how long the ctmpl that is asked may take. A rollback checks, reloads
-// and verifies.
-const answerTime = 2 * time.Minute
 
 // question is the command line of a command that asks a ctmpl that runs for something,
 // or looks at its state.
@@ -58,7 +58,7 @@ func (m *Main) ask(name string, args []string) (*question, int) {
 	if dir == "" {
 		return nil, m.fail(exitConfig, errors.New("no state is kept (state_dir is none), so there is nothing to see or to ask for"))
 	}
-	q := &question{state: &rollout.State{Dir: dir, Keep: cfg.History}, number: number}
+	q := &question{state: &rollout.State{Dir: dir}, number: number} // how many outputs are kept is for ctmpl to say
 	if q.targets, err = q.state.Look(); err != nil {
 		return nil, m.fail(exitRuntime, fmt.Errorf("cannot read the state: %w", err))
 	}
@@ -91,7 +91,7 @@ func (m *Main) status(args []string) int {
 	for _, t := range q.targets {
 		state := t.Status.String()
 		if !t.Open {
-			state = "no ctmpl runs for it; it was: " + state
+			state = "no ctmpl that runs has it; it was: " + state
 		}
 		fmt.Fprintf(m.Stdout, "%s\n  %s\n", t.Name, state)
 		if !t.Status.Since.IsZero() {
@@ -134,13 +134,13 @@ func (m *Main) demand(what string, args []string) int {
 	if q == nil {
 		return code
 	}
-	if what == render.AskRollback && len(q.targets) > 1 {
+	if what == render.AskRollback && len(q.addressed()) > 1 {
 		return m.fail(exitFlags, fmt.Errorf("which target is to be rolled back? There are: %s", strings.Join(q.names(), ", ")))
 	}
 	if len(q.targets) == 0 {
 		return m.fail(exitRuntime, fmt.Errorf("nothing has been rolled out yet with its state in %s (give -config or -state-dir as ctmpl has it)", q.state.Dir))
 	}
-	for _, t := range q.targets {
+	for _, t := range q.addressed() {
 		text, err := q.demand(what, t)
 		if err != nil {
 			code = m.fail(exitRuntime, fmt.Errorf("%s: %w", t.Name, err))
@@ -151,9 +151,19 @@ func (m *Main) demand(what string, args []string) int {
 	return code
 }
 
+// addressed are the targets that are meant: those that a ctmpl has which runs, if there
+// are any. The others may be of a configuration long gone.
+func (q *question) addressed() []rollout.Seen {
+	open := slices.DeleteFunc(slices.Clone(q.targets), func(s rollout.Seen) bool { return !s.Open })
+	if len(open) > 0 {
+		return open
+	}
+	return q.targets
+}
+
 func (q *question) names() []string {
 	var names []string
-	for _, t := range q.targets {
+	for _, t := range q.addressed() {
 		names = append(names, t.Name)
 	}
 	return names
@@ -169,15 +179,23 @@ func (q *question) demand(what string, t rollout.Seen) (string, error) {
 		return "", err
 	}
 	defer q.state.Withdraw(request)
-	for end := time.Now().Add(answerTime); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	ctx, cancel := context.WithTimeout(ctx, rollout.AnswerTime)
+	defer cancel()
+	for {
 		if reply, ok := q.state.Answered(request); ok {
 			if reply.Error != "" {
 				return "", errors.New(reply.Error)
 			}
 			return reply.Text, nil
 		}
+		select {
+		case <-ctx.Done():
+			return "", errors.New("the ctmpl that runs has not answered: look at its log")
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	return "", fmt.Errorf("ctmpl has not answered within %s: look at its log", answerTime)
 }
 
 // alone does what can be done while no ctmpl runs.
@@ -196,7 +214,7 @@ func (q *question) alone(what string, t rollout.Seen) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("good output %d is in place, and stays until it is released. No ctmpl runs, so nothing was checked or reloaded: reload it yourself", number), nil
+		return fmt.Sprintf("good output %d is in place, and stays until it is released. No ctmpl that runs has it, so nothing was checked or reloaded: reload it yourself", number), nil
 	}
-	return "", errors.New("no ctmpl runs for it, so nothing is held")
+	return "", errors.New("no ctmpl that runs has it, so nothing is held")
 }

@@ -12,9 +12,12 @@ import (
 // (https://go.dev/doc/articles/race_detector#Options).
 const fastExit = "GORACE=atexit_sleep_ms=0"
 
-// TestMain makes the test binary serve as the command ctmpl, too.
+// TestMain makes the test binary serve as the command ctmpl, too, and as one with a halt.
 func TestMain(m *testing.M) {
-	testscript.Main(inState{m}, map[string]func(){"ctmpl": func() { os.Exit(run()) }})
+	testscript.Main(inState{m}, map[string]func(){
+		"ctmpl":        func() { os.Exit(run()) },
+		"ctmpl-halted": func() { os.Exit(halted()) },
+	})
 }
 
 // inState runs the tests with a directory for the state of every ctmpl that they start.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
@@ -49,6 +50,6 @@ func (d *daemon) serve(state *rollout.State) {
 }
 
 // approve lets everything go live that guards hold.
-func (d *daemon) approve() {
-	d.engine.Ask(d.ctx, render.AskApprove, "", 0, func(string, error) {})
+func (d *daemon) approve(ctx context.Context) {
+	d.engine.Ask(ctx, render.AskApprove, "", 0, func(string, error) {})
 }

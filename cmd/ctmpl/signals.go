@@ -39,7 +39,7 @@ func (d *daemon) heed(ctx context.Context, arrived <-chan os.Signal, stop contex
 			case s == d.reloadSignal:
 				notify(d.reload)
 			case s == d.approveSignal:
-				go d.approve() // which waits for the engine
+				go d.approve(ctx) // which waits for the engine
 			case s != d.killSignal && !stopping && d.child.pass(s):
 			case s != d.killSignal && s != syscall.SIGTERM && s != syscall.SIGINT:
 			case stopping:

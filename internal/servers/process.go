@@ -10,6 +10,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/ctmpl/ctmpl/internal/spawn"
 )
 
 // stopTime is how long a server has to end on its own before it is killed.
@@ -48,7 +50,7 @@ func startProcess(c command) (*process, error) {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = filepath.Dir(c.log)
 	cmd.SysProcAttr = childAttr(c.onParentDeath)
-	if err := spawn(cmd); err != nil {
+	if err := spawn.Start(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", c.name, err)
 	}
 	p := &process{name: c.name, log: c.log, cmd: cmd, done: make(chan struct{})}

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"syscall"
 	"time"
+
+	"github.com/ctmpl/ctmpl/internal/spawn"
 )
 
 const (
@@ -31,7 +33,7 @@ type process struct {
 
 func start(mercy context.Context, spec Spec, log *slog.Logger) (*process, error) {
 	cmd, shell, group := spec.command()
-	if err := cmd.Start(); err != nil {
+	if err := spawn.Start(cmd); err != nil {
 		return nil, err
 	}
 	p := &process{mercy: mercy, cmd: cmd, spec: spec, log: log, shell: shell, group: group, ended: make(chan struct{})}

@@ -112,7 +112,7 @@ func (d *Driver) prepare(ctx context.Context, in instance) *reload {
 
 // dead says that the master has ended.
 func (r *reload) dead() error {
-	err := fmt.Errorf("nginx %w any more: its master process %d ended during the reload", rollout.ErrNotRunning, r.master.pid)
+	err := fmt.Errorf("nginx is not running any more: its master process %d ended during the reload", r.master.pid)
 	if said := complaint(r.log.read(), false); said != "" {
 		err = fmt.Errorf("%w: %s", err, said)
 	}
@@ -206,7 +206,7 @@ func (r *reload) missing() (what, why string) {
 
 // refused is the error of a master that keeps its workers.
 func refused(lines []logLine) error {
-	return fmt.Errorf("nginx refused to reload and keeps the old configuration: %s",
+	return fmt.Errorf("nginx refused to reload and %w: %s", rollout.ErrKept,
 		firstOf(complaint(lines, true), "it does not say why in its error log, as far as that can be read"))
 }
 

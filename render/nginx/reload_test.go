@@ -63,7 +63,7 @@ func (s *site) wantRefused(texts ...string) {
 	s.t.Helper()
 	s.passes()
 	before := s.Workers()
-	wantError(s.t, s.reload(s.driver()), append(texts, "refused to reload and keeps the old configuration")...)
+	wantError(s.t, s.reload(s.driver()), append(texts, "refused to reload and goes on with what it had")...)
 	if strings.Contains(texts[0], "[emerg]") { // the log tells it without the help of the kernel, too
 		wantError(s.t, s.reload(blind(s.driver())), texts...)
 	}

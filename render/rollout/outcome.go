@@ -21,10 +21,15 @@ func (a *attempt) keep() {
 		}
 	}
 	a.t.at("kept")
-	a.t.Record.end()
+	err := a.t.Record.end()
 	a.t.at("ended")
 	for _, u := range a.undos {
-		u.forget()
+		if err == nil {
+			u.forget()
+		}
+	}
+	if err != nil {
+		a.t.Log.Warn("cannot note that the rollout is complete: the next start of ctmpl undoes it, and rolls it out again", "error", err)
 	}
 	a.undos, a.t.unproven = nil, nil
 }
@@ -52,7 +57,7 @@ func (a *attempt) undo(ctx context.Context) {
 		a.t.owe()
 		return
 	}
-	a.t.Record.end()
+	_ = a.t.Record.end() // to put back what is back already does no harm
 }
 
 // owe notes on disk that a reload is owed, and nothing else.

@@ -32,7 +32,7 @@ func (t *Target) Recover(paths []string) {
 	case p.Waiting:
 		t.owed, t.unproven = true, p.Undo
 	case t.Record.now != nil && t.Record.now.Number >= p.Generation: // all was done
-		t.Record.end()
+		_ = t.Record.end()
 	default:
 		t.cutShort(p)
 	}
@@ -75,17 +75,23 @@ func sweep(paths []string, undone bool) {
 // Drift gives the files that are not as they were applied last, each with what is
 // different: somebody else has changed them. Only those of the templates count.
 func (t *Target) Drift(templates []string) []string {
-	last := t.Record.Last()
-	if last == nil || t.blind {
+	if t.blind {
 		return nil
 	}
 	var found []string
-	for _, k := range last.Files {
-		if !slices.Contains(templates, k.Template) {
-			continue
+	known := map[string]bool{}
+	if last := t.Record.Last(); last != nil {
+		for _, k := range last.Files {
+			known[k.Path] = true
+			if what := k.drift(t.waiting(k.Path)); what != "" && slices.Contains(templates, k.Template) {
+				found = append(found, k.Path+" "+what)
+			}
 		}
-		if what := k.drift(t.waiting(k.Path)); what != "" {
-			found = append(found, k.Path+" "+what)
+	}
+	for _, u := range t.unproven {
+		content, err := os.ReadFile(u.Path)
+		if !known[u.Path] && !u.Append && (err != nil || !u.placed(content)) {
+			found = append(found, u.Path+" is not as it was put in place")
 		}
 	}
 	return found

@@ -50,8 +50,8 @@ func slug(name string) string {
 
 // Make makes the directory, and tells whether it can be used.
 func (s *State) Make() error {
-	for _, dir := range []string{filepath.Join(s.Dir, "targets"), s.Requests(), s.replies()} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+	for _, dir := range []string{s.Dir, filepath.Join(s.Dir, "targets"), s.Requests(), s.replies()} {
+		if err := makeDir(dir); err != nil {
 			return err
 		}
 	}
@@ -67,8 +67,10 @@ func (s *State) Open(name string) (*Record, error) {
 	if err := s.Make(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "blobs"), 0o700); err != nil {
-		return nil, err
+	for _, dir := range []string{dir, filepath.Join(dir, "blobs")} {
+		if err := makeDir(dir); err != nil {
+			return nil, err
+		}
 	}
 	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -127,10 +129,14 @@ func (r *Record) begin(undos []*undo, waiting bool) error {
 }
 
 // end notes that nothing is under way any more.
-func (r *Record) end() {
-	if r != nil {
-		_ = os.Remove(r.path("pending.json"))
+func (r *Record) end() error {
+	if r == nil {
+		return nil
 	}
+	if err := os.Remove(r.path("pending.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // unfinished gives what was under way when the process before ended.
@@ -201,7 +207,7 @@ func writePrivate(path string, data []byte, sync bool) error {
 	}
 	_, err = file.Write(data)
 	if err == nil {
-		err = giveAway(file)
+		err = giveAway(tmp)
 	}
 	if err == nil && sync {
 		err = file.Sync()
@@ -219,18 +225,32 @@ func writePrivate(path string, data []byte, sync bool) error {
 	return nil
 }
 
-// giveAway gives what root makes in the state directory of another user to that user: ctmpl
-// may run as one, and who asks it for something be root.
-func giveAway(file *os.File) error {
+// makeDir makes a directory that only we may look into, unless it is there.
+func makeDir(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return err
+	}
+	return giveAway(path)
+}
+
+// giveAway gives what root makes in the directory of another user to that user: ctmpl may
+// run as one, and who asks it for something be root.
+func giveAway(path string) error {
 	if os.Geteuid() != 0 {
 		return nil
 	}
-	info, err := os.Stat(filepath.Dir(file.Name()))
+	info, err := os.Stat(filepath.Dir(path))
 	if err != nil {
 		return err
 	}
 	owner := info.Sys().(*syscall.Stat_t)
-	return file.Chown(int(owner.Uid), int(owner.Gid))
+	if owner.Uid == 0 {
+		return nil
+	}
+	return os.Lchown(path, int(owner.Uid), int(owner.Gid))
 }
 
 func readJSON(path string, v any) error {
