@@ -1,11 +1,15 @@
 // Command bench measures ctmpl beside consul-template on one Consul agent, and
-// prints a table in Markdown.
+// prints a table in Markdown for each of its two parts.
 //
-//	go run ./internal/bench [-services 150] [-instances 5] [-changes 200] [-rounds 3]
+//	go run ./internal/bench [-only files|reloads] [-services 150] [-changes 200] [-burst 10s] …
 //
-// The two take turns, in rounds, so that whatever else the machine does falls on
-// both. A change is a new port of one instance; its time is from the start of the
+// Files: the two take turns, in rounds, so that whatever else the machine does falls
+// on both. A change is a new port of one instance; its time is from the start of the
 // PUT to the moment at which the file with that port is in place.
+//
+// Reloads: one way after the other to configure the two sees the same burst of
+// changes, with an nginx of its own under load. What counts is how often nginx is
+// reloaded, when the last change is live, and what is lost.
 package main
 
 import (
@@ -16,8 +20,6 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"time"
 
 	"github.com/ctmpl/ctmpl/internal/servers"
@@ -26,102 +28,68 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	var p plan
-	flag.IntVar(&p.services, "services", 150, "services in the catalog")
-	flag.IntVar(&p.instances, "instances", 5, "instances of each service")
-	flag.IntVar(&p.changes, "changes", 200, "changes in each round")
-	flag.IntVar(&p.rounds, "rounds", 3, "turns of each program")
+	var f filesPlan
+	flag.IntVar(&f.services, "services", 150, "files: services in the catalog")
+	flag.IntVar(&f.instances, "instances", 5, "files: instances of each service")
+	flag.IntVar(&f.changes, "changes", 200, "files: changes in each round")
+	flag.IntVar(&f.rounds, "rounds", 3, "files: turns of each program")
+	var r reloadsPlan
+	flag.IntVar(&r.services, "burst-services", 50, "reloads: services in the catalog")
+	flag.IntVar(&r.instances, "burst-instances", 4, "reloads: instances of each service")
+	flag.IntVar(&r.changes, "burst-changes", 1000, "reloads: changes")
+	flag.DurationVar(&r.burst, "burst", 10*time.Second, "reloads: the time of all changes")
+	flag.IntVar(&r.clients, "clients", 8, "reloads: clients that keep their connection")
+	only := flag.String("only", "", `one part, "files" or "reloads"`)
 	flag.Parse()
-	if err := p.run(ctx); err != nil {
+	if err := run(ctx, *only, f, r); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-// plan is what to measure.
-type plan struct{ services, instances, changes, rounds int }
-
-// contender is one of the two programs with what was measured of it.
-type contender struct {
-	name, path  string
-	first       []time.Duration // start to the first file
-	delays      []time.Duration // change to file
-	cpu         time.Duration   // for all changes
-	changes     int
-	connections int
-	memory      int64 // resident, bytes
-}
-
-func (p plan) run(ctx context.Context) error {
+// run makes what all parts need, and runs those that are asked for.
+func run(ctx context.Context, only string, files filesPlan, reloads reloadsPlan) error {
 	dir, err := os.MkdirTemp("", "ctmpl-bench-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	contenders, err := programs(ctx, dir)
+	programs, err := findPrograms(ctx, dir)
 	if err != nil {
 		return err
 	}
-	agent, err := servers.StartConsul(ctx, servers.ConsulOptions{})
-	if err != nil {
-		return err
-	}
-	defer agent.Stop()
-	catalog := &catalog{client: agent.Client, plan: p}
-	if err := catalog.seed(); err != nil {
-		return err
-	}
-	for range p.rounds {
-		for _, c := range contenders {
-			if err := c.measure(ctx, dir, agent.HTTPAddr, catalog); err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
-			}
+	switch only {
+	case "files":
+		return files.run(ctx, dir, programs)
+	case "reloads":
+		return reloads.run(ctx, dir, programs)
+	case "":
+		if err := files.run(ctx, dir, programs); err != nil {
+			return err
 		}
+		fmt.Println()
+		return reloads.run(ctx, dir, programs)
 	}
-	p.print(contenders)
-	return nil
+	return fmt.Errorf(`-only %s: want "files" or "reloads"`, only)
 }
 
-// programs builds ctmpl and finds consul-template.
-func programs(ctx context.Context, dir string) ([]*contender, error) {
+// programs are the paths of the two.
+type programs struct{ peer, own string }
+
+// findPrograms builds ctmpl and finds consul-template.
+func findPrograms(ctx context.Context, dir string) (programs, error) {
 	peer, err := servers.ConsulTemplatePath()
 	if err != nil {
-		return nil, err
+		return programs{}, err
 	}
 	own := filepath.Join(dir, "ctmpl")
 	if out, err := exec.CommandContext(ctx, "go", "build", "-o", own, "./cmd/ctmpl").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("cannot build ctmpl: %w\n%s", err, out)
+		return programs{}, fmt.Errorf("cannot build ctmpl: %w\n%s", err, out)
 	}
-	return []*contender{{name: "consul-template 0.41.1", path: peer}, {name: "ctmpl", path: own}}, nil
+	return programs{peer: peer, own: own}, nil
 }
 
-func (p plan) print(contenders []*contender) {
-	fmt.Printf("%d services × %d instances, %d changes each in %d rounds, %d cores, %s\n\n",
-		p.services, p.instances, p.changes*p.rounds, p.rounds, runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
-	fmt.Println("| | start → first file, ms | PUT → file, ms, p50 | p90 | p99 | CPU per change, ms | connections | memory, MB |")
-	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, c := range contenders {
-		fmt.Printf("| %s | %s | %s | %s | %s | %s | %d | %d |\n", c.name,
-			ms(quantile(c.first, 0.5)), ms(quantile(c.delays, 0.5)), ms(quantile(c.delays, 0.9)), ms(quantile(c.delays, 0.99)),
-			ms(c.cpu/time.Duration(max(c.changes, 1))), c.connections, c.memory>>20)
-	}
-	peer, own := contenders[0], contenders[1]
-	fmt.Printf("| ratio | %.2f | %.2f | %.2f | %.2f | %.2f | | %.2f |\n",
-		ratio(quantile(own.first, 0.5), quantile(peer.first, 0.5)), ratio(quantile(own.delays, 0.5), quantile(peer.delays, 0.5)),
-		ratio(quantile(own.delays, 0.9), quantile(peer.delays, 0.9)), ratio(quantile(own.delays, 0.99), quantile(peer.delays, 0.99)),
-		ratio(own.cpu/time.Duration(max(own.changes, 1)), peer.cpu/time.Duration(max(peer.changes, 1))), float64(own.memory)/float64(max(peer.memory, 1)))
-}
+// peerName is how the tables call consul-template.
+const peerName = "consul-template 0.41.1"
 
 func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) }
-
-func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }
-
-// quantile gives the value below which the share q of all lies.
-func quantile(list []time.Duration, q float64) time.Duration {
-	if len(list) == 0 {
-		return 0
-	}
-	sorted := slices.Clone(list)
-	slices.Sort(sorted)
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
-}

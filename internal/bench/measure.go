@@ -17,7 +17,7 @@ import (
 	"github.com/hashicorp/consul/api"
 )
 
-// template is what both render: all services with all their instances.
+// template is what both render for the files: all services with all their instances.
 const template = `{{range services}}{{if in .Tags "http"}}upstream {{.Name}} {
 {{range service .Name}}  server {{.Address}}:{{.Port}} max_fails=3 fail_timeout=60;
 {{end}}}
@@ -32,7 +32,7 @@ const deadline = 2 * time.Minute
 // catalog is what is in Consul.
 type catalog struct {
 	client *api.Client
-	plan   plan
+	plan   filesPlan
 	next   int // change
 }
 

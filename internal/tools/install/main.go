@@ -1,7 +1,7 @@
 // Command install makes the programs available that the tests need, and prints
 // one line about each:
 //
-//	go run ./internal/tools/install [-optional] [consul] [consul-template] [staticcheck] [nginx]
+//	go run ./internal/tools/install [-optional] [consul] [consul-template] [staticcheck] [nginx] [nginx-lua]
 //	go run ./internal/tools/install -path staticcheck
 //
 // Without a name it does all of them. What it guarantees:
@@ -12,7 +12,8 @@
 //   - An interrupted build leaves no binary behind, and two runs at a time build
 //     a thing once.
 //   - nginx comes from the system's packages, when run as root where there is
-//     apt-get; the nginx service is not left running.
+//     apt-get; the nginx service is not left running. So does its module for Lua, which
+//     is not needed: where it cannot be had, one line says so.
 //   - A failure shows the output of the command that failed, and the exit code
 //     is 1. With -optional a missing nginx is a warning.
 package main
@@ -96,7 +97,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 
 // allNames has nginx first: its failure is the quick one.
 func allNames() []string {
-	names := []string{"nginx"}
+	names := []string{"nginx", "nginx-lua"}
 	for _, tool := range installed.Tools() {
 		names = append(names, tool.Name)
 	}
@@ -105,7 +106,7 @@ func allNames() []string {
 
 func checkNames(names []string) error {
 	for _, name := range names {
-		if _, ok := toolNamed(name); !ok && name != "nginx" {
+		if _, ok := toolNamed(name); !ok && name != "nginx" && name != "nginx-lua" {
 			return fmt.Errorf("%q is not known: give some of %q", name, allNames())
 		}
 	}
@@ -125,6 +126,9 @@ func toolNamed(name string) (installed.Tool, bool) {
 func provide(ctx context.Context, name string, stderr io.Writer) (string, error) {
 	if tool, ok := toolNamed(name); ok {
 		return buildTool(ctx, tool, stderr)
+	}
+	if name == "nginx-lua" {
+		return provideLua(ctx, stderr), nil
 	}
 	return provideNginx(ctx, stderr)
 }

@@ -34,7 +34,7 @@ func provideNginx(ctx context.Context, stderr io.Writer) (string, error) {
 	}
 	fmt.Fprintln(stderr, "nginx: installing with apt-get")
 	start := time.Now()
-	if err := aptInstall(ctx); err != nil {
+	if err := aptInstall(ctx, nginxPackages...); err != nil {
 		return "", err
 	}
 	found, err := findNginx(ctx)
@@ -44,9 +44,31 @@ func provideNginx(ctx context.Context, stderr io.Writer) (string, error) {
 	return fmt.Sprintf("nginx %s: installed in %.0f s", found.Version, time.Since(start).Seconds()), nil
 }
 
+// luaPackage is the module that runs Lua in nginx, and luaModule what it brings.
+const (
+	luaPackage = "libnginx-mod-http-lua"
+	luaModule  = "/usr/lib/nginx/modules/ngx_http_lua_module.so"
+)
+
+// provideLua installs the module for Lua where that can be done. One test looks at what
+// nginx does when Lua fails; without the module something else stands in there.
+func provideLua(ctx context.Context, stderr io.Writer) string {
+	if _, err := os.Stat(luaModule); err == nil {
+		return "nginx-lua: already there"
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil || os.Geteuid() != 0 {
+		return "nginx-lua: not available, going on without it: install " + luaPackage + " to test with it"
+	}
+	fmt.Fprintln(stderr, "nginx-lua: installing with apt-get")
+	if err := aptInstall(ctx, luaPackage); err != nil {
+		return "nginx-lua: not available, going on without it: " + err.Error()
+	}
+	return "nginx-lua: installed"
+}
+
 // aptInstall installs the packages and leaves no nginx running that did not run
 // before: the tests start their own, and port 80 is not theirs to take.
-func aptInstall(ctx context.Context) error {
+func aptInstall(ctx context.Context, packages ...string) error {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return fmt.Errorf("find the cache directory for the lock: %w", err)
@@ -65,7 +87,7 @@ func aptInstall(ctx context.Context) error {
 	if err := apt(ctx, "update"); err != nil {
 		return err
 	}
-	args := append([]string{"install", "-y", "--no-install-recommends"}, nginxPackages...)
+	args := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
 	if err := apt(ctx, args...); err != nil {
 		return err
 	}

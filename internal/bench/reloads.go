@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/ctmpl/ctmpl/internal/servers"
+)
+
+// reloadsPlan is the burst of changes.
+type reloadsPlan struct {
+	services, instances, changes int
+	burst                        time.Duration
+	clients                      int
+}
+
+func (p reloadsPlan) run(ctx context.Context, dir string, programs programs) error {
+	if p.instances < 2 || p.services*p.instances > maxInstances {
+		return fmt.Errorf("the burst needs 2 instances of each service or more, and %d in all or fewer", maxInstances)
+	}
+	agent, err := servers.StartConsul(ctx, servers.ConsulOptions{})
+	if err != nil {
+		return err
+	}
+	defer agent.Stop()
+	backend, err := servers.StartHTTPBackend(stable)
+	if err != nil {
+		return err
+	}
+	defer backend.Kill()
+	_, err = agent.Client.Catalog().Register(&api.CatalogRegistration{
+		Node: stable, Address: "127.0.0.1", Service: &api.AgentService{ID: stable, Service: stable, Port: backend.Port, Tags: []string{"http"}},
+	}, nil)
+	if err != nil {
+		return err
+	}
+	fleet, ways := newFleet(agent.Client, p.services, p.instances), waysOf(programs)
+	for _, w := range ways {
+		if err := p.turn(ctx, dir, agent.HTTPAddr, backend.Port, fleet, w); err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+	}
+	p.print(ways, fleet)
+	return nil
+}
+
+// turn gives one way its nginx and its burst.
+func (p reloadsPlan) turn(ctx context.Context, dir, addr string, stablePort int, fleet *fleet, w *way) (err error) {
+	if err := fleet.reset(); err != nil {
+		return err
+	}
+	home, err := os.MkdirTemp(dir, "site-")
+	if err != nil {
+		return err
+	}
+	site, err := startSite(ctx, home)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, site.Stop()) }()
+	var log bytes.Buffer
+	ctx, stop, err := w.start(ctx, site, addr, &log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	if err := site.until(ctx, append(fleet.ports(), stablePort)); err != nil {
+		stop()
+		return fmt.Errorf("the first output: %w\n%s", err, &log)
+	}
+	site.settle(ctx)
+	fleet.begin()
+	if err := p.play(ctx, site, stablePort, fleet, w); err != nil {
+		stop()
+		return fmt.Errorf("%w\n%s", err, &log)
+	}
+	stop() // a command under way is brought to its end, and counts
+	pause(ctx, 200*time.Millisecond)
+	commands, signals, done := site.reloads()
+	w.asked, w.done = max(commands, signals), done // the driver runs no command
+	w.delays = fleet.delays
+	return nil
+}
+
+// play makes the burst under load, and returns when its end is live.
+func (p reloadsPlan) play(ctx context.Context, site *site, stablePort int, fleet *fleet, w *way) error {
+	load := servers.StartLoad(servers.LoadOptions{Addr: site.load, Pause: clientPause})
+	defer load.Stop()
+	kept := startClients(site.load, p.clients)
+	defer kept.stop()
+	defer follow(ctx, site, fleet)()
+	start := time.Now()
+	if err := fleet.play(ctx, p.changes, p.burst); err != nil {
+		return err
+	}
+	end := time.Now()
+	if late := end.Sub(start) - p.burst; late > p.burst/10 {
+		fmt.Fprintf(os.Stderr, "bench: %s: Consul needed %s more for the changes\n", w.name, late.Round(time.Millisecond))
+	}
+	ports := append(fleet.ports(), stablePort)
+	if err := site.until(ctx, ports); err != nil {
+		return err
+	}
+	w.last = time.Since(end)
+	fleet.seen(ports) // if this was seen before the follower has
+	kept.stop()
+	w.single, w.kept, w.keptLost = load.Stop(), kept.requests.Load(), kept.lost.Load()
+	return nil
+}
+
+// follow lets the fleet see what nginx serves, until it is stopped.
+func follow(ctx context.Context, site *site, fleet *fleet) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	group.Go(func() { site.follow(ctx, fleet.seen) })
+	return func() {
+		cancel()
+		group.Wait()
+	}
+}
+
+func (p reloadsPlan) print(ways []*way, fleet *fleet) {
+	fmt.Printf("%d changes in %s, of which %d take an instance away, %d services × %d instances, %d clients that keep their connection, %d cores, %s\n\n",
+		p.changes, p.burst, fleet.removals, p.services, p.instances, p.clients, runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
+	fmt.Println("| | reloads asked for | reloads done | change live after, ms, p50 | longest | the last one | lost, a connection each | lost, kept connections |")
+	fmt.Println("|---|---|---|---|---|---|---|---|")
+	for _, w := range ways {
+		fmt.Printf("| %s | %d | %d | %s | %s | %s | %d of %d | %d of %d |\n", w.name, w.asked, w.done,
+			whole(quantile(w.delays, 0.5)), whole(quantile(w.delays, 1)), whole(w.last), w.single.Failures, w.single.Requests, w.keptLost, w.kept)
+	}
+}
+
+// whole is a time in milliseconds.
+func whole(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }
