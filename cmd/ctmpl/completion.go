@@ -75,11 +75,20 @@ _ctmpl() {
     COMPREPLY=($(compgen -W "bash zsh fish" -- "$cur")); return
   fi
   local words=%q
-  if ((COMP_CWORD == 1)); then words="check completion $words"; fi
+  if ((COMP_CWORD == 1)); then words="%s $words"; fi
   COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -o filenames -F _ctmpl ctmpl
-`, strings.Join(files, "|"), strings.Join(cases, "\n"), strings.Join(names, " "))
+`, strings.Join(files, "|"), strings.Join(cases, "\n"), strings.Join(names, " "), commandNames())
+}
+
+// commandNames are the names of the commands, for a shell.
+func commandNames() string {
+	var names []string
+	for _, c := range commands() {
+		names = append(names, c.name)
+	}
+	return strings.Join(names, " ")
 }
 
 func zshCompletion(w io.Writer) {
@@ -97,16 +106,17 @@ func zshCompletion(w io.Writer) {
 		}
 		fmt.Fprintf(w, "  '*-%s[%s]%s' \\\n", o.name, quote.Replace(o.help), action)
 	})
-	fmt.Fprint(w, "  '1:command:(check completion)' \\\n  '2:shell:(bash zsh fish)'\n")
+	fmt.Fprintf(w, "  '1:command:(%s)' \\\n  '2:shell:(bash zsh fish)'\n", commandNames())
 }
 
 func fishCompletion(w io.Writer) {
 	quote := strings.NewReplacer(`\`, `\\`, "'", `\'`)
 	fmt.Fprint(w, `# Completion of ctmpl in fish: ctmpl completion fish > ~/.config/fish/completions/ctmpl.fish
-complete -c ctmpl -n __fish_use_subcommand -f -a check -d 'read configuration and templates, and say what is wrong with them'
-complete -c ctmpl -n __fish_use_subcommand -f -a completion -d 'print what a shell needs to complete the command line'
 complete -c ctmpl -n '__fish_seen_subcommand_from completion' -f -a 'bash zsh fish'
 `)
+	for _, c := range commands() {
+		fmt.Fprintf(w, "complete -c ctmpl -n __fish_use_subcommand -f -a %s -d '%s'\n", c.name, quote.Replace(c.help))
+	}
 	eachOption(func(o option) {
 		more := ""
 		switch words := o.values(); {

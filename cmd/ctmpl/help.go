@@ -19,11 +19,10 @@ catalog or the KV store changes, and runs a command when the result does.
   ctmpl -once -dry -catalog catalog.hcl -template nginx.conf.tmpl
 
 Commands:
-  check FLAGS                 say all that is wrong with configuration and templates,
-                              without asking anybody or writing anything
-  completion SHELL            print what bash, zsh or fish needs to complete the
-                              command line
 `)
+	for _, c := range commands() {
+		writeWrapped(&b, "  "+c.name+" "+c.args, c.help)
+	}
 	for _, group := range options {
 		fmt.Fprintf(&b, "\n%s:\n", group.title)
 		for _, o := range group.list {
@@ -49,13 +48,18 @@ func writeOption(b *strings.Builder, o option) {
 	if o.arg != "" {
 		head += " " + o.arg
 	}
+	writeWrapped(b, head, o.help)
+}
+
+// writeWrapped writes a text beside what it explains.
+func writeWrapped(b *strings.Builder, head, text string) {
 	const column = 30
 	if len(head) > column-2 {
 		fmt.Fprintln(b, head)
 		head = ""
 	}
 	line := fmt.Sprintf("%-*s", column, head)
-	for word := range strings.FieldsSeq(o.help) {
+	for word := range strings.FieldsSeq(text) {
 		if len(line)+len(word) > 88 {
 			fmt.Fprintln(b, strings.TrimRight(line, " "))
 			line = strings.Repeat(" ", column)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
 	"github.com/ctmpl/ctmpl/internal/conf"
@@ -31,21 +32,40 @@ type Main struct {
 	At func(point string)
 }
 
-// commands are what the first argument can ask for, beside keeping files true.
-var commands = map[string]func(*Main, []string) int{
-	"approve":    (*Main).approve,
-	"check":      (*Main).check,
-	"completion": (*Main).completion,
-	"release":    (*Main).release,
-	"rollback":   (*Main).rollback,
-	"status":     (*Main).status,
+// command is what the first argument can ask for, beside keeping files true.
+type command struct {
+	name, args string
+	help       string
+	run        func(*Main, []string) int
+}
+
+// commands gives all of them, in the order of the help text.
+func commands() []command {
+	return []command{
+		{"check", "FLAGS", "say all that is wrong with configuration and templates, without asking anybody or writing anything", (*Main).check},
+		{"status", "[TARGET]", "tell how each target is and why, and which good outputs are kept of it", (*Main).status},
+		{"approve", "[TARGET]", "let what guards hold go live", (*Main).approve},
+		{"rollback", "TARGET", "put an earlier good output in place (-to N), until it is released", (*Main).rollback},
+		{"release", "[TARGET]", "render again what was rolled back, or kept as somebody else has changed it", (*Main).release},
+		{"completion", "SHELL", "print what bash, zsh or fish needs to complete the command line", (*Main).completion},
+	}
+}
+
+// commandNamed finds a command.
+func commandNamed(name string) (command, bool) {
+	all := commands()
+	i := slices.IndexFunc(all, func(c command) bool { return c.name == name })
+	if i < 0 {
+		return command{}, false
+	}
+	return all[i], true
 }
 
 // Run does what the arguments say and gives the exit code.
 func (m *Main) Run() int {
 	if len(m.Args) > 0 {
-		if command, ok := commands[m.Args[0]]; ok {
-			return command(m, m.Args[1:])
+		if c, ok := commandNamed(m.Args[0]); ok {
+			return c.run(m, m.Args[1:])
 		}
 	}
 	flags, cfg, code := m.configure(m.Args)

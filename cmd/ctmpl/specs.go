@@ -65,7 +65,7 @@ func spec(cfg *config.Config, t *config.Template, env []string) (render.Spec, er
 		Fatal:  cfg.TemplateErrorFatal,
 	}
 	if _, group := cfg.GroupOf(t); group == nil {
-		spec.Command = command(t, env)
+		spec.Command = commandOf(t, env)
 	}
 	spec.Guard, spec.Hold = guardOf(cfg.GuardOf(t))
 	if t.Contents != nil {
@@ -89,8 +89,8 @@ func syntax(cfg *config.Config, t *config.Template, env []string) render.Syntax 
 	}
 }
 
-// command is the command of a template.
-func command(t *config.Template, env []string) rollout.Command {
+// commandOf gives the command of a template.
+func commandOf(t *config.Template, env []string) rollout.Command {
 	args, timeout := t.Run()
 	return rollout.Command{
 		Args: args, Timeout: timeout, Env: environ(t.Exec.Env, env),
