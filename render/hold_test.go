@@ -524,3 +524,41 @@ func TestADoubtThatIsClearedSaysNothingOfTheOlderAnswer(t *testing.T) {
 		b.expect("ran", "xxxxx")
 	})
 }
+
+// A plain target that was cut short may have half of its files: its command waits for
+// the others.
+func TestACommandThatIsOwedFromBeforeWaitsForTheFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		state := b.keep()
+		record, err := state.Open(b.path("one"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		crashed := &rollout.Target{Log: slog.New(slog.DiscardHandler), Record: record}
+		crashed.At = func(point string) {
+			if point == "committed 1" {
+				panic("killed")
+			}
+		}
+		func() {
+			defer func() { _ = recover() }()
+			rollout.Apply(t.Context(), []rollout.Change{{
+				Target: crashed, Plan: rollout.Plan{Commands: []rollout.Command{b.noting("ran")}},
+				Files: []rollout.File{{Path: b.path("one"), Content: []byte("1"), UID: -1, GID: -1}, {Path: b.path("two"), Content: []byte("1"), UID: -1, GID: -1}},
+			}}, func(rollout.Outcome) {})
+		}()
+		record.Close()
+		one, two := b.spec("one", `{{ key "a" }}`), b.spec("two", `{{ key "a" }}`)
+		one.Command, two.Command = b.noting("ran"), b.noting("ran")
+		b.start(Options{State: state}, one, two)
+		defer b.stop()
+		time.Sleep(time.Minute)
+		b.expect("two", "none")
+		b.expect("ran", "none")
+		b.put(keyQuery("a"), "1")
+		b.settle()
+		b.expect("two", "1")
+		b.expect("ran", "ran\n")
+	})
+}

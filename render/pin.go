@@ -77,7 +77,7 @@ func (e *Engine) open(t *target) error {
 		t.hold.pin = record.Pinned()
 	}
 	t.Recover(e.destinations(t))
-	if t.Owes() {
+	if t.Owes() && t.plan.Undo { // else its files may be half new: they come first
 		t.retryAt = time.Now()
 	}
 	e.recall(t)
