@@ -15,7 +15,7 @@ func (e *Engine) publish() {
 			continue
 		}
 		now := e.status(t)
-		if now.State == t.told.State && now.Why == t.told.Why && now.Good == t.told.Good && slices.Equal(now.Files, t.told.Files) {
+		if now.State == t.told.State && now.Why == t.told.Why && slices.Equal(now.Files, t.told.Files) {
 			continue
 		}
 		if err := t.Record.Tell(now); err != nil && t.told.State != "" {
@@ -28,9 +28,6 @@ func (e *Engine) publish() {
 // status is how a target is.
 func (e *Engine) status(t *target) rollout.Status {
 	s := rollout.Status{Target: t.label, Files: e.destinations(t), Since: time.Now()}
-	if last := t.Record.Last(); last != nil {
-		s.Good = last.Number
-	}
 	s.State, s.Why = e.stateOf(t)
 	return s
 }

@@ -108,9 +108,9 @@ func (m *Main) printGood(t rollout.Seen) {
 		return
 	}
 	w := tabwriter.NewWriter(m.Stdout, 0, 0, 2, ' ', 0)
-	for _, g := range slices.Backward(all) {
+	for i, g := range slices.Backward(all) {
 		live := ""
-		if g.Number == t.Status.Good {
+		if i == len(all)-1 && t.Status.State != rollout.StateWaiting {
 			live = "live"
 		}
 		size := 0

@@ -169,8 +169,10 @@ func (a *attempt) save() bool {
 
 // write puts in place what can be, one by one.
 func (a *attempt) write() {
-	if err := a.t.Record.begin(nil, false); err != nil {
-		a.t.Log.Warn("cannot note what is under way: a command that is owed is forgotten if ctmpl is killed now", "error", err)
+	if !a.Plan.none() || a.Durable { // else nothing can be owed
+		if err := a.t.Record.begin(nil, false); err != nil {
+			a.t.Log.Warn("cannot note what is under way: a command that is owed is forgotten if ctmpl is killed now", "error", err)
+		}
 	}
 	a.t.at("noted")
 	for i, s := range a.staged {

@@ -97,8 +97,12 @@ func (r *Record) add(placed map[string]File, c Change) error {
 	if err := writeJSON(r.generation(g.Number), g, c.durable()); err != nil {
 		return err
 	}
-	r.now = &g
-	return r.tidy()
+	if n := len(r.all); n > 0 && r.all[n-1].Number == g.Number {
+		r.all = r.all[:n-1]
+	}
+	r.all, r.now = append(r.all, g), &g
+	r.tidy()
+	return nil
 }
 
 // durable tells whether what is kept of a change has to last through a power failure as
@@ -138,32 +142,27 @@ func (r *Record) keepFile(f File, sync bool) (Kept, error) {
 
 func (r *Record) blob(hash string) string { return filepath.Join(r.dir, "blobs", hash) }
 
-// tidy forgets the generations that are too old, and the contents that none has.
-func (r *Record) tidy() error {
-	all, err := r.Generations()
-	if err != nil {
-		return err
+// tidy forgets the generations that are too old, and the contents that no other has.
+func (r *Record) tidy() {
+	if r.keep <= 0 || len(r.all) <= r.keep {
+		return
 	}
+	old := r.all[:len(r.all)-r.keep]
+	r.all = slices.Clone(r.all[len(old):])
 	used := map[string]bool{}
-	for i, g := range all {
-		if r.keep > 0 && i < len(all)-r.keep {
-			_ = os.Remove(r.generation(g.Number))
-			continue
-		}
+	for _, g := range r.all {
 		for _, k := range g.Files {
 			used[k.Hash] = true
 		}
 	}
-	blobs, err := os.ReadDir(filepath.Join(r.dir, "blobs"))
-	if err != nil {
-		return err
-	}
-	for _, b := range blobs {
-		if !used[b.Name()] {
-			_ = os.Remove(r.blob(b.Name()))
+	for _, g := range old {
+		_ = os.Remove(r.generation(g.Number))
+		for _, k := range g.Files {
+			if !used[k.Hash] {
+				_ = os.Remove(r.blob(k.Hash))
+			}
 		}
 	}
-	return nil
 }
 
 // Restore gives the files of a generation.
@@ -277,5 +276,5 @@ func (r *Record) PutBack(number int) (int, error) {
 	if err := r.add(placed, Change{Note: g.Note, Durable: true}); err != nil {
 		return 0, err
 	}
-	return g.Number, r.Tell(Status{Target: r.Name, State: StatePinned, Why: RolledBack(g.Number).Why, Since: time.Now(), Good: r.now.Number})
+	return g.Number, r.Tell(Status{Target: r.Name, State: StatePinned, Why: RolledBack(g.Number).Why, Since: time.Now()})
 }

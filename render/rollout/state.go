@@ -30,7 +30,8 @@ type Record struct {
 	dir  string
 	keep int
 	lock *os.File
-	now  *Generation // the one that was applied last; nil when there is none
+	all  []Generation // that are kept, the oldest first
+	now  *Generation  // the one that was applied last; nil when there is none
 }
 
 // ErrInUse says that another process has the record of a target open.
@@ -85,8 +86,9 @@ func (s *State) Open(name string) (*Record, error) {
 		r.Close()
 		return nil, err
 	}
-	if all, err := r.Generations(); err == nil && len(all) > 0 {
-		r.now = &all[len(all)-1]
+	if r.all, err = r.Generations(); err == nil && len(r.all) > 0 {
+		now := r.all[len(r.all)-1]
+		r.now = &now
 	}
 	return r, nil
 }

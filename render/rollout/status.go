@@ -25,7 +25,6 @@ type Status struct {
 	State  string
 	Why    string
 	Since  time.Time
-	Good   int // number of the good output that is live; 0 when there is none
 	Files  []string
 }
 
