@@ -39,8 +39,8 @@ type Options struct {
 
 	// Complete is called when every template has been rolled out, once; with Once not
 	// when something did not work out. Changed is called after that, each time when
-	// files have changed and their commands have succeeded. Both are called by the
-	// goroutine of Run and must not block.
+	// files have changed and their commands have succeeded, unless a driver has reloaded
+	// them. Both are called by the goroutine of Run and must not block.
 	Complete, Changed func()
 }
 

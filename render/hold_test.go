@@ -562,3 +562,20 @@ func TestACommandThatIsOwedFromBeforeWaitsForTheFiles(t *testing.T) {
 		b.expect("ran", "ran\n")
 	})
 }
+
+func TestWhatADriverReloadsIsNotReloadedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		complete, changed := 0, 0
+		b.start(Options{Complete: func() { complete++ }, Changed: func() { changed++ }}, b.driven("out", &driver{}))
+		defer b.stop()
+		b.put(web(t), instances(1))
+		b.settle()
+		b.put(web(t), instances(2))
+		b.settle()
+		b.expect("out", "xx")
+		if complete != 1 || changed != 0 {
+			t.Errorf("complete %d, changed %d", complete, changed)
+		}
+	})
+}

@@ -114,7 +114,7 @@ func (e *Engine) settle(out rollout.Outcome) {
 		e.sort(t, out)
 	}
 	t.flying = nil
-	t.news = t.news || out.Changed && !out.Idle
+	t.news = t.news || out.Changed && !out.Idle && t.plan.Driver == nil // which has told its program
 	switch {
 	case len(out.Errs) > 0:
 		e.retry(t, out)
