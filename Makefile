@@ -4,7 +4,7 @@ INSTALL  = $(GO) run ./internal/tools/install
 SOURCES  = find . -name '*.go' -not -path '*/testdata/*' -not -path './.git/*'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt bench clean
+.PHONY: help build demo test lint fmt bench faults clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ fmt: ## format the code
 bench: ## measure ctmpl, and beside it consul-template
 	@$(INSTALL)
 	$(GO) run ./internal/bench
+
+faults: ## do to ctmpl, nginx and Consul what goes wrong in operation (10 minutes, as root), and print what became of it
+	@$(INSTALL)
+	$(GO) run ./internal/faults
 
 clean: ## remove what build and tests have left here
 	rm -rf bin dist

@@ -80,9 +80,9 @@ func (w *world) stays(s state) error {
 // span is how long a fault lasts.
 func (t *trial) span() time.Duration {
 	if t.full {
-		return 5 * time.Second
+		return 3 * time.Second
 	}
-	return time.Second
+	return 500 * time.Millisecond
 }
 
 // consulFrozen has the agent stand still: connections stay open, and nothing answers.
@@ -151,7 +151,8 @@ func leaderLost(t *trial) error {
 	return err
 }
 
-// tokenRevoked takes the token's rights, and then the token itself.
+// tokenRevoked takes the token's rights, and then the token itself. A query that waits
+// does not notice, so it waits shortly here.
 func tokenRevoked(t *trial) error {
 	agent, err := t.agent(servers.ConsulOptions{ACL: true})
 	if err != nil {
@@ -171,7 +172,7 @@ func tokenRevoked(t *trial) error {
 		}
 		return os.WriteFile(w.path("token"), []byte(token.SecretID), 0o600)
 	}
-	w, err := t.follow(options{agent: agent, top: guarded, before: issue, consul: "token_file = \"DIR/token\"\n"})
+	w, err := t.follow(options{agent: agent, top: guarded + `block_query_wait = "1s"`, before: issue, consul: "token_file = \"DIR/token\"\n"})
 	if err != nil {
 		return err
 	}

@@ -45,7 +45,7 @@ func (w *world) launch(program string, env ...string) error {
 	d.cmd = exec.Command(program, "-config", w.path("ctmpl.hcl"))
 	d.cmd.Dir = w.dir
 	d.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
-	d.cmd.Env = append(d.cmd.Env, env...)
+	d.cmd.Env = append(append(d.cmd.Env, w.env...), env...)
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
 	d.cmd.WaitDelay = time.Second // for what a command has left behind
 	d.cmd.SysProcAttr = dieWithUs()

@@ -91,19 +91,16 @@ func (i interruption) cleared() interruption {
 // the disk full once.
 func fillUp(dir string, kilobytes int) func(*trial) error {
 	return func(t *trial) error {
-		w, err := t.world(options{before: small(dir, kilobytes)})
+		w, err := t.follow(options{before: small(dir, kilobytes)})
 		if err != nil {
 			return err
 		}
-		if err := w.start(); err != nil {
-			return err
-		}
-		if _, err := w.settled(); err != nil {
-			return err
-		}
 		var took times
-		refused := 0
-		for pages := range 8 {
+		most, refused := 7, 0
+		if !t.full {
+			most = 4
+		}
+		for pages := range most + 1 {
 			d, bad, err := w.withPages(dir, pages)
 			if err != nil {
 				return fmt.Errorf("with %d pages: %w", pages, err)
@@ -111,7 +108,7 @@ func fillUp(dir string, kilobytes int) func(*trial) error {
 			refused += btoi(bad)
 			took = append(took, d)
 		}
-		t.note("0 to 7 pages left: %d rollouts put off", refused)
+		t.note("0 to %d pages left: rollouts put off %d times", most, refused)
 		t.note("room to all well %s", took)
 		return nil
 	}

@@ -28,7 +28,7 @@ func interruptEach(o options, i interruption) func(*trial) error {
 		if err != nil {
 			return err
 		}
-		k := &killing{world: w, bad: i.refused}
+		k := &killing{world: w, bad: i.refused, live: w.now}
 		points, err := k.points()
 		if err != nil {
 			return err
@@ -40,7 +40,7 @@ func interruptEach(o options, i interruption) func(*trial) error {
 				return fmt.Errorf("at point %d (%s): %w", n+1, points[n], err)
 			}
 		}
-		t.note("%d times, at %s", len(points), strings.Join(points, ", "))
+		t.note("at %d steps", len(points))
 		t.note("end of the fault to all well %s", took)
 		return nil
 	}

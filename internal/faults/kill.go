@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -21,7 +20,7 @@ func killEach(o options, bad bool) func(*trial) error {
 		if err != nil {
 			return err
 		}
-		k := &killing{world: w, bad: bad}
+		k := &killing{world: w, bad: bad, live: w.now}
 		points, err := k.points()
 		if err != nil {
 			return err
@@ -37,7 +36,7 @@ func killEach(o options, bad bool) func(*trial) error {
 				return fmt.Errorf("killed at point %d (%s), and once more while it recovered: %w", n+1, points[n], err)
 			}
 		}
-		t.note("killed %d times, at %s", k.kills, strings.Join(slices.Compact(points), ", "))
+		t.note("killed %d times, at %d steps", k.kills, len(points))
 		t.note("start to all well %s", k.took)
 		return nil
 	}
@@ -46,6 +45,7 @@ func killEach(o options, bad bool) func(*trial) error {
 type killing struct {
 	*world
 	bad   bool
+	live  state // that is to be live now, or soon
 	kills int
 	took  times
 }
@@ -53,12 +53,12 @@ type killing struct {
 // change makes the catalog say what is to be rolled out, and gives what is live in the
 // end.
 func (k *killing) change() (state, error) {
-	before := k.now
-	if !k.bad {
-		err := k.next("")
-		return k.now, err
+	if k.bad {
+		return k.live, k.inject(poison)
 	}
-	return before, k.inject(poison)
+	err := k.next("")
+	k.live = k.now
+	return k.live, err
 }
 
 // points are those that a rollout goes through.
@@ -81,7 +81,7 @@ func (k *killing) points() ([]string, error) {
 	if len(points) < 2 && !k.bad {
 		return nil, fmt.Errorf("the rollout has the points %q only", points)
 	}
-	return points, k.recover()
+	return points, k.recover(k.bad)
 }
 
 // through waits until ctmpl is through with the rollout.
@@ -96,15 +96,16 @@ func (k *killing) through(want state) error {
 	return err
 }
 
-// recover has the catalog say something good, waits for that, and ends ctmpl.
-func (k *killing) recover() error {
-	if k.bad {
+// recover ends ctmpl, with what is good in the catalog and live before that.
+func (k *killing) recover(good bool) error {
+	if good {
 		if err := k.next(""); err != nil {
 			return err
 		}
 		if _, err := k.settled(); err != nil {
 			return err
 		}
+		k.live = k.now
 	}
 	return k.daemon.stop()
 }
@@ -114,6 +115,9 @@ func (k *killing) at(n int, twice bool) error {
 	want, err := k.change()
 	if err != nil {
 		return err
+	}
+	if k.fresh {
+		_ = os.Remove(k.third())
 	}
 	for _, n := range []int{n, 1}[:1+btoi(twice)] {
 		if err := k.startHalted(halt{n, syscall.SIGKILL}); err != nil {
@@ -133,7 +137,7 @@ func (k *killing) at(n int, twice bool) error {
 	if err := k.through(want); err != nil {
 		return err
 	}
-	return k.recover()
+	return k.recover(k.bad && k.full)
 }
 
 func btoi(b bool) int {

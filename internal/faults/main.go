@@ -55,7 +55,7 @@ func table(ctx context.Context, pattern *regexp.Regexp, quick, race, verbose boo
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d cores, %s\n\n| fault | what users see | what is promised | test | figures |\n|---|---|---|---|---|\n",
+	fmt.Printf("%d cores, %s. A test that is not below TestFaults is in the full run alone.\n\n| fault | what users see | what is promised | test | figures |\n|---|---|---|---|---|\n",
 		runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
 	failed := 0
 	for _, f := range faults {
@@ -68,7 +68,7 @@ func table(ctx context.Context, pattern *regexp.Regexp, quick, race, verbose boo
 			figures = "**FAILED**"
 			fmt.Fprintf(os.Stderr, "%s: %v\n", f.name, err)
 		}
-		fmt.Printf("| %s | %s | %s | `%s` | %s |\n", f.what, f.sees, f.promise, f.name, figures)
+		fmt.Printf("| %s | %s | %s | %s | %s |\n", f.what, f.sees, f.promise, f.test(), figures)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -87,6 +87,14 @@ type fault struct {
 	quick         bool   // it is done by make test, too, maybe with less of it
 	root          bool   // it takes the rights to mount
 	run           func(*trial) error
+}
+
+// test names the test, which for what make test does is one of TestFaults.
+func (f fault) test() string {
+	if f.quick {
+		return "`TestFaults/" + f.name + "`"
+	}
+	return "`" + f.name + "`"
 }
 
 // faultTime bounds one fault.

@@ -12,19 +12,6 @@ import (
 	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
-// follow starts ctmpl and waits until all is well.
-func (t *trial) follow(o options) (*world, error) {
-	w, err := t.world(o)
-	if err != nil {
-		return nil, err
-	}
-	if err := w.start(); err != nil {
-		return nil, err
-	}
-	_, err = w.settled()
-	return w, err
-}
-
 // refused makes the catalog say something that is not to go live, and waits until that
 // has been seen.
 func (w *world) refused(extra string) (took time.Duration, err error) {
@@ -111,7 +98,7 @@ func nginxKilledInReload(t *trial) error {
 	for i := range 4000 {
 		fmt.Fprintf(&large, "upstream large-%d { server 127.0.0.1:65535 down; }\n", i)
 	}
-	rounds := 2
+	rounds := 1
 	if t.full {
 		rounds = 10
 	}

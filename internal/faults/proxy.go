@@ -25,9 +25,11 @@ var answers = map[string]func(http.ResponseWriter, *http.Request){
 		fmt.Fprint(w, "[]")
 	},
 	"429": func(w http.ResponseWriter, _ *http.Request) {
-		http.Error(w, "Your IP is issuing too many concurrent connections", 429)
+		http.Error(w, "Your IP is issuing too many concurrent connections", http.StatusTooManyRequests)
 	},
-	"500":       func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "No cluster leader", 500) },
+	"500": func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "No cluster leader", http.StatusInternalServerError)
+	},
 	"hang":      func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }, // until the client gives up
 	"truncated": nil,                                                                   // of what the agent answers
 	"cut":       nil,

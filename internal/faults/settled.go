@@ -11,6 +11,19 @@ import (
 	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
+// follow makes a world with a ctmpl that has rolled out a change there.
+func (t *trial) follow(o options) (*world, error) {
+	w, err := t.world(o)
+	if err != nil {
+		return nil, err
+	}
+	if err := errors.Join(w.start(), w.next("")); err != nil {
+		return nil, err
+	}
+	_, err = w.settled()
+	return w, err
+}
+
 // settled waits until all is as the catalog says, and gives how long that took.
 func (w *world) settled() (time.Duration, error) { return w.settledAt(w.now) }
 
@@ -42,6 +55,11 @@ func (w *world) shows(s state) error {
 			return err
 		}
 		want += fmt.Sprintf("-%d", s.rev)
+	}
+	if w.fresh {
+		if err := same(w.third(), s.third()); err != nil {
+			return err
+		}
 	}
 	for range 4 { // old workers may take some while new ones do
 		got, err := w.revision()

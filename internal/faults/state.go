@@ -51,6 +51,11 @@ func (s state) second() string {
 	return fmt.Sprintf("map $host $second { default \"-%d\"; }\n", s.rev)
 }
 
+// thirdTemplate is of a file that is not there at first, and third the same.
+const thirdTemplate = `# {{ key \"head\" | len }}`
+
+func (s state) third() string { return fmt.Sprintf("# %d", len(s.head())) }
+
 // source is what stands for the catalog.
 type source interface {
 	// say makes it say what a state is.

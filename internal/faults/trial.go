@@ -36,8 +36,10 @@ func build(ctx context.Context, dir string, race bool, more ...string) (programs
 type trial struct {
 	ctx     context.Context
 	built   programs
-	full    bool // all of it, not only what make test does
-	verbose bool // show the logs also when all went well
+	full    bool     // all of it, not only what make test does
+	verbose bool     // show the logs also when all went well
+	env     []string // more of ctmpl's environment
+	clock   string   // a file, see clock.go
 	worlds  []*world
 	closers []func() error
 	notes   []string // figures beside those of the requests
@@ -87,8 +89,11 @@ func (t *trial) requests() string {
 type times []time.Duration
 
 func (l times) String() string {
-	if len(l) == 0 {
+	switch len(l) {
+	case 0:
 		return "never"
+	case 1:
+		return short(l[0])
 	}
 	sorted := slices.Sorted(slices.Values(l))
 	return fmt.Sprintf("%s (median), %s (slowest)", short(sorted[len(sorted)/2]), short(sorted[len(sorted)-1]))

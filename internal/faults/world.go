@@ -19,6 +19,7 @@ type options struct {
 	addr    string             // where ctmpl asks the agent, when not there
 	consul  string             // more of the block consul
 	two     bool               // two files, in a group
+	fresh   bool               // one file more, which is not there at first
 	rollout string             // of the template or group; reload = "nginx" when empty
 	top     string             // more configuration, on the top level
 	main    string             // more of nginx's main file, in the block http
@@ -38,14 +39,15 @@ type world struct {
 	load     *servers.Load
 	daemon   *daemon
 	two      bool
+	fresh    bool
 }
 
 // patience is how long we wait for something that has to happen.
-const patience = 40 * time.Second
+const patience = 60 * time.Second
 
 // world makes one: nginx serves, ctmpl does not run yet.
 func (t *trial) world(o options) (w *world, err error) {
-	w = &world{trial: t, two: o.two}
+	w = &world{trial: t, two: o.two, fresh: o.fresh}
 	if w.dir, err = os.MkdirTemp("", "ctmpl-world-"); err != nil {
 		return nil, err
 	}
@@ -82,6 +84,9 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 // live is the destination, and pair that of the other file of a group.
 func (w *world) live() string { return w.path("conf.d/upstreams.conf") }
 func (w *world) pair() string { return w.path("conf.d/second.conf") }
+
+// third is the destination that is not there at first.
+func (w *world) third() string { return w.path("conf.d/third.conf") }
 
 // begin starts the backends.
 func (w *world) begin() error {
@@ -174,6 +179,9 @@ func (w *world) configuration(o options) string {
 	}
 	for _, name := range files {
 		fmt.Fprintf(&b, "template {\n  source = \"DIR/%s.conf.tmpl\"\n  destination = \"DIR/conf.d/%s.conf\"\n  %s\n}\n", name, name, rollout)
+	}
+	if w.fresh {
+		fmt.Fprintf(&b, "template {\n  contents = \"%s\"\n  destination = \"DIR/conf.d/third.conf\"\n  %s\n}\n", thirdTemplate, rollout)
 	}
 	return b.String()
 }
