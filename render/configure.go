@@ -43,8 +43,11 @@ func (e *Engine) replan(now time.Time) {
 		switch {
 		case t.busy:
 			t.replanned = true
-		case t.bad != [32]byte{}:
+		case len(t.failed) > 0 && !t.retries():
 			t.bad, t.retryAt = [32]byte{}, now
+			for _, r := range t.failed {
+				r.unit.bad = [32]byte{}
+			}
 		}
 	}
 }

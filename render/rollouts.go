@@ -63,10 +63,13 @@ func (e *Engine) mayRollOut(t *target, now time.Time) (files, owed bool) {
 	if t.next = t.retryAt; retry && !owed {
 		t.next = time.Time{}
 	}
+	if !t.busy {
+		e.leaveOut(t)
+	}
 	switch {
 	case t.busy:
 		return false, false
-	case len(t.ready) == 0 && !(retry && len(t.failed) > 0 && t.bad == [32]byte{}):
+	case len(t.ready) == 0 && !(retry && t.retries()):
 		t.limit.why = ""
 	case t.gathers(e.units, now):
 		t.next = earlier(t.next, t.gatherUntil)
@@ -102,6 +105,19 @@ func (e *Engine) passOver(t *target) {
 	t.failed, t.ready = slices.Concat(t.ready, t.failed), nil
 }
 
+// leaveOut leaves out the files that have failed just so before, alone.
+func (e *Engine) leaveOut(t *target) {
+	for _, r := range slices.Clone(t.ready) {
+		if !r.isBad() {
+			continue
+		}
+		e.opt.Log.Info("the output is the same that failed: it is not tried again", "target", t.label, "template", r.unit.spec.Name())
+		t.drop(r.unit)
+		t.failed = append(t.failed, r)
+		r.unit.done = true
+	}
+}
+
 // settle takes in what became of a rollout.
 func (e *Engine) settle(out rollout.Outcome) {
 	e.flying--
@@ -134,8 +150,9 @@ func (e *Engine) sort(t *target, out rollout.Outcome) {
 		return
 	}
 	again := len(out.Errs) > 0 && t.plan.Undo
-	if t.bad = [32]byte{}; again && out.Bad && !t.replanned {
-		t.bad = sum(t.flying)
+	t.bad = [32]byte{}
+	if again && out.Bad && !t.replanned && e.condemn(t) {
+		return
 	}
 	now := time.Now()
 	for _, r := range t.flying {
@@ -156,6 +173,31 @@ func (e *Engine) sort(t *target, out rollout.Outcome) {
 	if t.hold.end(); len(t.failed) == 0 {
 		t.hold.approved = false
 	}
+}
+
+// condemn notes that the files of a rollout are to blame for its failure. Those of several
+// templates that are not joint are tried again one by one, so that the bad ones do not keep
+// the others from going live; it tells whether that is so.
+func (e *Engine) condemn(t *target) (oneByOne bool) {
+	switch {
+	case t.joint():
+		t.bad = sum(t.flying)
+		return false
+	case len(t.flying) == 1:
+		r := t.flying[0]
+		r.unit.bad = sum(t.flying)
+		return false
+	}
+	e.opt.Log.Info("trying the templates one by one: only those that are to blame are held back", "target", t.label)
+	for i := len(t.flying) - 1; i >= 0; i-- {
+		r := t.flying[i]
+		if r.alone = true; r.unit.target == t && slices.Contains(e.units, r.unit) && !t.supersedes(r) {
+			t.ready = slices.Insert(t.ready, 0, r)
+		}
+	}
+	t.hold.end()
+	t.hold.judged = true
+	return true
 }
 
 // supersedes tells whether a template has newer files than these.

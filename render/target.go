@@ -45,6 +45,7 @@ type ready struct {
 	unit    *unit
 	files   []rollout.File
 	version string
+	alone   bool // it is to be tried alone: together with others it was bad
 }
 
 // among gives those of the files that are in a list.
@@ -111,10 +112,33 @@ func (t *target) gathers(all []*unit, now time.Time) bool {
 	return now.Before(t.gatherUntil)
 }
 
+// joint tells whether all files are good or bad together. Those of templates that merely
+// share what reloads are told apart.
+func (t *target) joint() bool { return t.spec.Group != "" }
+
 // again tells whether what is to be rolled out is just what has failed and is to blame
 // for that.
 func (t *target) again() bool {
 	return t.bad != [32]byte{} && t.bad == sum(slices.Concat(t.ready, t.failed))
+}
+
+// pick gives what is to be rolled out next: one that is to be tried alone, or all but
+// those that are known to be bad.
+func (t *target) pick() []ready {
+	if i := slices.IndexFunc(t.ready, func(r ready) bool { return r.alone }); i >= 0 {
+		return t.ready[i : i+1]
+	}
+	return slices.Concat(t.ready, slices.DeleteFunc(slices.Clone(t.failed), func(r ready) bool { return r.isBad() }))
+}
+
+// isBad tells whether just these files have failed alone.
+func (r ready) isBad() bool {
+	return r.unit.bad != [32]byte{} && r.unit.bad == sum([]ready{r})
+}
+
+// retries tells whether something that failed is worth to be tried again.
+func (t *target) retries() bool {
+	return t.bad == [32]byte{} && slices.ContainsFunc(t.failed, func(r ready) bool { return !r.isBad() })
 }
 
 // sum is equal for equal files.
@@ -137,8 +161,11 @@ func (t *target) change(all []*unit, files bool) rollout.Change {
 	c := rollout.Change{Target: t.Target, Plan: t.plan, Version: t.version, Durable: t.spec.OnDrift != DriftOverwrite}
 	t.flying = nil
 	if files {
-		t.flying = slices.Concat(t.ready, t.failed)
-		t.ready, t.failed = nil, nil
+		t.flying = slices.Clone(t.pick())
+		taken := func(r ready) bool {
+			return slices.ContainsFunc(t.flying, func(f ready) bool { return f.unit == r.unit })
+		}
+		t.ready, t.failed = slices.DeleteFunc(t.ready, taken), slices.DeleteFunc(t.failed, taken)
 		t.gatherUntil = time.Time{}
 	}
 	for i, r := range t.flying {

@@ -31,6 +31,7 @@ type unit struct {
 	why           why            // it is due
 	writes        []rollout.File // to go with the output
 	version       string         // of the output
+	bad           [32]byte       // sum of its files that failed alone and are to blame for it
 	facts         guard.Facts    // of the output, for the guards
 	live          *guard.Facts   // of what was rolled out last; nil when that is not known
 	history       guard.History  // of what was rolled out
