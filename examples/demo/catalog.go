@@ -28,18 +28,37 @@ func addInstance(text, like, id string, port int) string {
 
 var portLine = regexp.MustCompile(`(?m)^(\s*port\s*=\s*)\d+`)
 
+// addService appends the service name with the instance id, which is like another one
+// in all else.
+func addService(text, like, name, id string) string {
+	paragraphs := strings.Split(text, "\n\n")
+	at := slices.IndexFunc(paragraphs, isOf(like))
+	if at < 0 {
+		return text
+	}
+	added := strings.ReplaceAll(strings.TrimSpace(paragraphs[at]), quote(like), quote(id))
+	return strings.TrimRight(text, "\n") + "\n\n" + set(added, id, "name", name) + "\n"
+}
+
 // setStatus sets the status of the check of an instance.
-func setStatus(text, id, status string) string {
+func setStatus(text, id, status string) string { return set(text, id, "status", status) }
+
+// set sets what the paragraph of an instance says, as a text, of something.
+func set(text, id, what, value string) string {
+	said := regexp.MustCompile(`(\b` + what + `\s*=\s*)"[^"]*"`)
 	paragraphs := strings.Split(text, "\n\n")
 	for i, p := range paragraphs {
 		if isOf(id)(p) {
-			paragraphs[i] = statusValue.ReplaceAllString(p, "${1}"+quote(status))
+			paragraphs[i] = said.ReplaceAllString(p, "${1}"+quote(value))
 		}
 	}
 	return strings.Join(paragraphs, "\n\n")
 }
 
-var statusValue = regexp.MustCompile(`(status\s*=\s*)"\w*"`)
+// setKey sets the value of a key.
+func setKey(text, key, value string) string {
+	return regexp.MustCompile(`("`+key+`"\s*=\s*)"[^"]*"`).ReplaceAllString(text, "${1}"+quote(value))
+}
 
 // removeInstance takes the paragraph of an instance out.
 func removeInstance(text, id string) string {

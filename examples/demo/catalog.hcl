@@ -7,9 +7,11 @@
 # Keys are settings that templates read.
 kv = {
   "nginx/listen" = "8080" # where nginx takes the requests for web
+  "nginx/buffer" = "4k" # for the head of an answer
 }
 
 # A TCP service. The last part of its name is the port where nginx offers it.
+
 service {
   name = "echo-9000"
   tags = ["tcp"]

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -26,7 +25,7 @@ type ctmpl struct {
 func startCtmpl(w *workplace, env []string, args ...string) (*ctmpl, error) {
 	c := &ctmpl{log: &journal{}, cmd: exec.Command(w.program(), args...), done: make(chan struct{})}
 	c.cmd.Dir = w.dir
-	c.cmd.Env = append(append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(w.dir, "state")), env...)
+	c.cmd.Env = append(os.Environ(), env...)
 	c.cmd.Stdout, c.cmd.Stderr = c.log, c.log
 	c.cmd.WaitDelay = time.Second // for what a command of it leaves behind
 	c.cmd.SysProcAttr = childAttr()
@@ -78,10 +77,4 @@ func (c *ctmpl) stop(hurry context.Context) error {
 		return fmt.Errorf("ctmpl did not end within %s and was killed, its last lines:%s", stopTime, c.log.tail())
 	}
 	return nil
-}
-
-// pathWith gives the variable PATH with the directory of a program in front, which
-// need not be in the PATH of everybody.
-func pathWith(program string) string {
-	return "PATH=" + filepath.Dir(program) + string(os.PathListSeparator) + os.Getenv("PATH")
 }

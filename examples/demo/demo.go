@@ -23,8 +23,8 @@ type demo struct {
 	place    *workplace
 	backends map[string]*servers.HTTPBackend // by ID
 	echo     *servers.TCPEcho
-	ports    struct{ web, echo int } // where nginx offers them
-	nginx    *proxy                  // nil where there is none
+	ports    struct{ web, echo, mail int } // where nginx offers them
+	nginx    *proxy                        // nil where there is none
 	ctmpl    *ctmpl
 	traffic  *traffic
 
@@ -40,12 +40,21 @@ func (d *demo) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if err := d.play(ctx, cancel); err != nil {
-		return fmt.Errorf("step %d: %w", d.page.steps, err)
+		return fmt.Errorf("step %d: %w%s", d.page.steps, err, d.lastWords())
 	}
 	if err := d.result(); err != nil || !d.stays {
 		return err
 	}
 	return d.stay(ctx)
+}
+
+// lastWords gives what a ctmpl that runs has said, for an error. The error of one that
+// has ended holds that.
+func (d *demo) lastWords() string {
+	if d.ctmpl == nil || d.ctmpl.ended() != nil {
+		return ""
+	}
+	return "; the last lines of ctmpl:" + d.ctmpl.log.tail()
 }
 
 // play goes through the steps. cancel is called when ctmpl ends, which it is not
@@ -54,7 +63,7 @@ func (d *demo) play(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if err := d.takeOver(ctx, cancel); err != nil {
 		return err
 	}
-	for _, step := range []func(context.Context) error{d.add, d.fail, d.remove, d.breakTemplate, d.mendTemplate} {
+	for _, step := range d.steps() {
 		if err := d.pause(ctx); err != nil {
 			return err
 		}
@@ -63,6 +72,15 @@ func (d *demo) play(ctx context.Context, cancel context.CancelCauseFunc) error {
 		}
 	}
 	return d.pause(ctx)
+}
+
+// steps are those between the first and the result.
+func (d *demo) steps() []func(context.Context) error {
+	steps := []func(context.Context) error{d.add, d.fail, d.remove, d.breakTemplate, d.mendTemplate, d.badValues, d.empty}
+	if d.nginx != nil && d.nginx.stream {
+		steps = append(steps, d.takenPort)
+	}
+	return steps
 }
 
 // setUp starts all but ctmpl, and builds that.
@@ -104,11 +122,11 @@ func (d *demo) startBackends() (err error) {
 	if d.echo, err = servers.StartTCPEcho(); err != nil {
 		return err
 	}
-	ports, err := servers.FreePorts(2)
+	ports, err := servers.FreePorts(3)
 	if err != nil {
 		return err
 	}
-	d.ports.web, d.ports.echo = ports[0], ports[1]
+	d.ports.web, d.ports.echo, d.ports.mail = ports[0], ports[1], ports[2]
 	return nil
 }
 

@@ -45,21 +45,27 @@ func newShow(t *testing.T, env ...string) *show {
 	return s
 }
 
-// wantNothingLeft checks that neither files nor processes are left.
+// wantNothingLeft checks that neither files nor processes are left. A command of a
+// ctmpl that was killed ends a moment later.
 func (s *show) wantNothingLeft(t *testing.T) {
 	t.Helper()
+	servers.Eventually(t, 10*time.Second, s.nothingLeft)
+}
+
+func (s *show) nothingLeft() error {
 	entries, err := os.ReadDir(s.tmp)
 	if err != nil || len(entries) > 0 {
-		t.Errorf("left in the temporary directory: %v, %v", entries, err)
+		return fmt.Errorf("left in the temporary directory: %v, %v", entries, err)
 	}
 	// All that it starts runs in its directory.
-	dirs, _ := filepath.Glob("/proc/[0-9]*/cwd")
+	dirs, err := filepath.Glob("/proc/[0-9]*/cwd")
 	for _, dir := range dirs {
 		if at, err := os.Readlink(dir); err == nil && strings.HasPrefix(at, s.tmp) {
 			line, _ := os.ReadFile(filepath.Join(filepath.Dir(dir), "cmdline"))
-			t.Errorf("left running: %s: %q", filepath.Dir(dir), line)
+			return fmt.Errorf("left running: %s: %q", filepath.Dir(dir), line)
 		}
 	}
+	return err
 }
 
 // file gives the path of a file in the directory of a demo that runs.
@@ -100,7 +106,13 @@ var steps = []string{
 	`^     in the line: \{\{- range servise "http\.web" \}\}$`,
 	`^── 6  The template is mended ─+$`,
 	`^     \+         server 127\.0\.0\.1:\d+ max_fails=3; # web-4$`,
-	`^── 7  The result ─+$`,
+	`^── 7  A bad value in the KV store ─+$`,
+	`^     nginx\.conf\.tmpl:\d+:\d+: .*nginxSize`,
+	`^     in the line: proxy_buffer_size \{\{ nginxSize \(key "nginx/buffer"\) \}\};$`,
+	`^     \+     proxy_buffer_size 8k;$`,
+	`^── 8  The catalog is emptied ─+$`,
+	`^     \d of \d instances would vanish \(\d+(\.\d)?%, max_shrink 50%\): http\.web \d → 0$`,
+	`^   There is nothing to hold any more`,
 }
 
 func TestStory(t *testing.T) {
@@ -118,7 +130,13 @@ func TestStory(t *testing.T) {
 		`^     web-1  0$`,
 		`^   nginx serves it \d+ ms after the file was saved`,
 		`^   [\d,]+ requests were sent all the while: 0 failed\.$`,
-		`nginx was reloaded 5 times`,
+		`^       reload      = "nginx"`,
+		`^     \[emerg\] "proxy_busy_buffers_size" must be less`,
+		`^── 9  A reload that does not take ─+$`,
+		`^     nginx refused to reload and goes on with what it had: \[emerg\] bind\(\) to$`,
+		`^   Then the other program ends\.`,
+		`^── 10  The result ─+$`,
+		`nginx was reloaded \d+ times`,
 	)
 	for line := range strings.Lines(string(out)) {
 		if n := utf8.RuneCountInString(line); n > 100 || strings.Contains(line, "\x1b") {
@@ -145,6 +163,7 @@ func TestStoryWithoutNginx(t *testing.T) {
 		`^     apt-get install nginx libnginx-mod-stream `,
 		`^── 1  ctmpl renders nginx.conf ─+$`,
 		`^   It was written \d+ ms after the file was saved\.$`,
+		`^── 9  The result ─+$`,
 	)
 }
 

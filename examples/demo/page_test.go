@@ -18,6 +18,8 @@ func TestEditCatalog(t *testing.T) {
 	for name, tt := range map[string]struct{ before, after, want string }{
 		"added":   {before, added, "+\n+ service {\n+   name = \"web\"\n+   tags = [\"http\"]\n+   id   = \"web-4\"\n+   port = 9\n+   check { status = \"passing\" }\n+ }\n"},
 		"failed":  {added, failed, "-   check { status = \"passing\" }\n+   check { status = \"critical\" }\n"},
+		"key":     {before, setKey(before, bufferKey, "1m"), "-   \"nginx/buffer\" = \"4k\" # for the head of an answer\n+   \"nginx/buffer\" = \"1m\" # for the head of an answer\n"},
+		"service": {before, addService(before, "echo-1", "mail-9001", "mail-1"), "+\n+ service {\n+   name = \"mail-9001\"\n+   tags = [\"tcp\"]\n+   id   = \"mail-1\"\n+   port = 7001\n+   check { status = \"passing\" }\n+ }\n"},
 		"removed": {failed, removed, "-\n- service {\n-   name = \"web\"\n-   tags = [\"http\"]\n-   id   = \"web-1\"\n-   port = 8001\n-   check { status = \"passing\" }\n- }\n"},
 	} {
 		var b strings.Builder
@@ -29,7 +31,8 @@ func TestEditCatalog(t *testing.T) {
 		}
 	}
 	last := removeInstance(removed, "web-4")
-	if !strings.HasSuffix(last, "}\n") || removeInstance(last, "web-9") != last || addInstance(last, "web-9", "web-1", 9) != last {
+	if !strings.HasSuffix(last, "}\n") || removeInstance(last, "web-9") != last || addInstance(last, "web-9", "web-1", 9) != last ||
+		addService(last, "web-9", "mail-9001", "mail-1") != last {
 		t.Errorf("the catalog is %q", last)
 	}
 }
@@ -101,11 +104,25 @@ func TestWrap(t *testing.T) {
 	}
 }
 
-func TestErrorOf(t *testing.T) {
+func TestValueOf(t *testing.T) {
 	t.Parallel()
-	got := errorOf(`2026-11-21T08:35:08Z ERR not used error="t:3:11: \"x\" not defined" retry_in=1s`)
-	if want := `t:3:11: "x" not defined`; got != want {
-		t.Errorf("got %s", got)
+	line := `2026-11-21T08:35:08Z ERR not used why="3 → 0" error="t:3:11: \"x\" not defined" retry_in=1s`
+	for name, want := range map[string]string{"error": `t:3:11: "x" not defined`, "why": "3 → 0", "retry_in": line} {
+		if got := valueOf(line, name); got != want {
+			t.Errorf("%s: got %s", name, got)
+		}
+	}
+}
+
+func TestConfig(t *testing.T) {
+	t.Parallel()
+	w := &workplace{"/tmp/x"}
+	if with := w.config(true); !strings.Contains(with, `"/tmp/x/nginx.conf"`) || !strings.Contains(with, `reload      = "nginx"`) {
+		t.Errorf("with nginx it is\n%s", with)
+	}
+	without := w.config(false)
+	if _, used, _ := strings.Cut(without, "\n\n"); strings.Contains(used, "/tmp/x") || strings.Contains(used, "reload") || !strings.Contains(used, "guard {}") {
+		t.Errorf("without nginx it is\n%s", without)
 	}
 }
 

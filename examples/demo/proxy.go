@@ -35,13 +35,13 @@ func findNginx(ctx context.Context) (*proxy, error) {
 	return &proxy{found: found, stream: err == nil}, nil
 }
 
-// env tells the template what this nginx can do, and ctmpl where it is.
+// env tells the template what this nginx can do.
 func (p *proxy) env() []string {
 	stream := "on"
 	if !p.stream {
 		stream = "off"
 	}
-	return []string{"STREAM=" + stream, "STREAM_MODULE=" + p.found.StreamModule, pathWith(p.found.Path)}
+	return []string{"STREAM=" + stream, "STREAM_MODULE=" + p.found.StreamModule}
 }
 
 // emptyConf is what nginx runs with before ctmpl does: the same main directives as

@@ -25,6 +25,7 @@ func (d *demo) stay(ctx context.Context) error {
 	d.try("${EDITOR:-vi} "+d.place.path(catalogFile), "make web-2 passing again, and save")
 	d.try("${EDITOR:-vi} "+d.place.path(templateFile), "break it, and see what ctmpl says")
 	d.try("cat "+d.place.path(renderedFile), "what ctmpl has made of the two")
+	d.try(d.place.program()+" status -state-dir "+d.place.path("state"), "how nginx.conf is, and why; also: approve, rollback, release")
 	d.page.say("What ctmpl logs from now on:")
 	return d.follow(ctx, shown)
 }

@@ -8,10 +8,6 @@ import (
 	"strings"
 )
 
-// reloadCommand is what ctmpl runs after it has written nginx.conf. On most
-// machines "nginx -s reload" is all there is to it; this nginx is a private one.
-const reloadCommand = "nginx -p . -c nginx.conf -e error.log -s reload"
-
 // intro says what there is to see.
 func (d *demo) intro() {
 	d.page.line(bold, "ctmpl keeps the upstreams of nginx true to the service catalog.")
@@ -37,20 +33,24 @@ func (d *demo) withoutNginx(why error) {
 
 // takeOver starts ctmpl beside an nginx that runs already.
 func (d *demo) takeOver(ctx context.Context, cancel context.CancelCauseFunc) error {
-	args := []string{"-catalog", catalogFile, "-template", templateFile + ":" + renderedFile}
+	config := d.place.config(d.nginx != nil)
+	if err := d.place.save(configFile, config); err != nil {
+		return err
+	}
 	var env []string
 	if d.nginx == nil {
 		d.page.step("ctmpl renders nginx.conf")
-		d.page.say("The catalog has three web servers. ctmpl is started:")
+		d.page.say("The catalog has three web servers. ctmpl is started with ctmpl.hcl:")
 	} else {
 		d.page.step("ctmpl takes over")
 		d.page.say("Three web servers run. nginx runs, too, and knows of none of them: it answers 503. " +
-			"ctmpl is started with the catalog, the template, where its output goes, and what to run when that changes:")
-		args[3] += ":" + reloadCommand
+			"ctmpl is started with ctmpl.hcl:")
 		env = d.nginx.env()
 	}
-	d.page.code(cyan, "ctmpl -catalog "+catalogFile+" \\", "  -template "+quote(args[3]))
-	return d.firstRender(ctx, cancel, env, args)
+	_, settings, _ := strings.Cut(config, "\n\n") // without the comment
+	d.page.line(plain, "")
+	d.page.code(cyan, strings.Split(strings.TrimSpace(settings), "\n")...)
+	return d.firstRender(ctx, cancel, env, []string{"-config", configFile})
 }
 
 // firstRender starts ctmpl and shows what it has rendered.
@@ -95,15 +95,24 @@ func (d *demo) tryEcho(ctx context.Context) error {
 	if d.nginx == nil || !d.nginx.stream {
 		return nil
 	}
-	const line = "hello"
-	back, err := echo(ctx, d.ports.echo, line)
-	if err == nil && back != line {
+	if err := d.echoes(ctx, d.ports.echo); err != nil {
+		return err
+	}
+	d.page.say("The TCP service answers through nginx: %q, sent to port %d, came back.", hello, d.ports.echo)
+	return nil
+}
+
+const hello = "hello"
+
+// echoes tells whether a line comes back from a TCP port of nginx.
+func (d *demo) echoes(ctx context.Context, port int) error {
+	back, err := echo(ctx, port, hello)
+	if err == nil && back != hello {
 		err = fmt.Errorf("%q came back", back)
 	}
 	if err != nil {
-		return fmt.Errorf("send %q to the TCP service through nginx: %w", line, err)
+		return fmt.Errorf("send %q to the TCP service through nginx: %w", hello, err)
 	}
-	d.page.say("The TCP service answers through nginx: %q, sent to port %d, came back.", line, d.ports.echo)
 	return nil
 }
 
@@ -151,7 +160,7 @@ func nothing() error { return nil }
 func (d *demo) result() error {
 	d.page.step("The result")
 	if d.nginx == nil {
-		d.page.say("Every change of the catalog was in nginx.conf at once; a broken template was not.")
+		d.page.say("Every change of the catalog was in nginx.conf at once. What was broken, or looked like an accident, was not.")
 		return nil
 	}
 	d.traffic.stop()
@@ -166,7 +175,7 @@ func (d *demo) result() error {
 func (d *demo) reloads() int {
 	n := 0
 	for _, e := range d.ctmpl.log.since(0) {
-		if strings.Contains(e.text, loggedRan) {
+		if strings.Contains(e.text, loggedReloaded) {
 			n++
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,10 +21,14 @@ var catalogText string
 //go:embed nginx.conf.tmpl
 var templateText string
 
+//go:embed ctmpl.hcl
+var configText string
+
 // The files of the workplace.
 const (
 	catalogFile  = "catalog.hcl"
 	templateFile = "nginx.conf.tmpl"
+	configFile   = "ctmpl.hcl"
 	renderedFile = "nginx.conf"
 	pathsFile    = "paths.conf"
 )
@@ -63,6 +69,18 @@ func (w *workplace) fill(catalog string) error {
 	}
 	return nil
 }
+
+// config gives the configuration of ctmpl for this directory. Without nginx there is
+// nothing to drive.
+func (w *workplace) config(withNginx bool) string {
+	text := configText
+	if !withNginx {
+		text = aboutNginx.ReplaceAllString(text, "")
+	}
+	return strings.ReplaceAll(text, "/srv/demo", w.dir)
+}
+
+var aboutNginx = regexp.MustCompile(`(?ms)^nginx \{$.*?^\}\n\n|^  reload .*?\n`)
 
 // save writes a file as most editors do: beside the old one and over it.
 func (w *workplace) save(name, text string) error {

@@ -17,8 +17,8 @@ func dry(t *testing.T, binary string, args ...string) string {
 	return string(out)
 }
 
-// TestWithoutConsul wants ctmpl.hcl to be what it says, and catalog.hcl to be the
-// picture of the README.
+// TestWithoutConsul wants ctmpl.hcl to give what the command line gives, and
+// catalog.hcl to be the picture of the README.
 func TestWithoutConsul(t *testing.T) {
 	t.Parallel()
 	binary, err := buildCtmpl(t.Context(), t.TempDir())

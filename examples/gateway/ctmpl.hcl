@@ -1,13 +1,24 @@
-# The same as
-#
-#   ctmpl -template "nginx.conf.tmpl:/etc/nginx/nginx.conf:nginx -s reload"
+# The command line of the README as a file, with what only ctmpl has: a file that nginx
+# does not take never goes live, and a catalog that is emptied does not empty nginx.
 
 consul {
   address = "127.0.0.1:8500"
 }
 
+wait { # one reload for containers that come together
+  min = "250ms"
+  max = "1s"
+}
+
+guard {                # hold back what looks like an accident,
+  max_shrink = "50%"   # such as more than half of all instances gone within a minute,
+  hold       = "10m"   # for this time, or until ctmpl approve
+}
+
 template {
   source      = "nginx.conf.tmpl"
   destination = "/etc/nginx/nginx.conf"
-  command     = "nginx -s reload"
+  format      = "nginx"    # no value from Consul changes the structure of the file
+  reload      = "nginx"    # check the file first, reload, see that it was taken over
+  urgent      = "removals" # an instance that leaves does not wait
 }
