@@ -151,7 +151,7 @@ func (r rollback) cutShort(t *testing.T, at int) []string {
 	if at < len(c.points) {
 		where, promised = c.points[at], false
 	} else {
-		c.keep()
+		b.engine.do(t.Context(), c.keep)
 	}
 	b.stop()
 	d.tell(tells{})

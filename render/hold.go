@@ -274,14 +274,15 @@ func (e *Engine) note(t *target) json.RawMessage {
 	return note
 }
 
-// recall takes in what was kept with the last good files of a target.
-func (e *Engine) recall(t *target) {
+// recall takes in what was kept with the good output that is live: the guards compare
+// with that.
+func (e *Engine) recall(t *target, good rollout.Generation) {
 	var k kept
-	if last := t.Record.Last(); last == nil || json.Unmarshal(last.Note, &k) != nil {
+	if json.Unmarshal(good.Note, &k) != nil {
 		return
 	}
 	for _, u := range e.units {
-		if facts, ok := k.Facts[u.spec.File.Path]; ok && u.target == t && !u.history.Known() {
+		if facts, ok := k.Facts[u.spec.File.Path]; ok && u.target == t {
 			u.live = &facts
 			u.history.Add(time.Now(), facts)
 		}

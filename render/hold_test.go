@@ -635,3 +635,24 @@ func TestWhatADriverReloadsIsNotReloadedAgain(t *testing.T) {
 		}
 	})
 }
+
+func TestGuardsCompareWithWhatWasRolledBackTo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newBench(t)
+		b.start(Options{State: b.keep()}, b.guarded("out"))
+		defer b.stop()
+		b.put(web(t), instances(3))
+		b.settle()
+		b.put(web(t), instances(0))
+		b.settle()
+		b.ask(AskApprove, "", 0)
+		b.settle()
+		b.expect("out", "")
+		b.ask(AskRollback, b.path("out"), 0)
+		b.expect("out", "xxx")
+		b.ask(AskRelease, "", 0)
+		b.settle()
+		b.expect("out", "xxx")
+		b.count("rollout held", 2)
+	})
+}

@@ -80,7 +80,9 @@ func (e *Engine) open(t *target) error {
 	if t.Owes() && t.plan.Undo { // else its files may be half new: they come first
 		t.retryAt = time.Now()
 	}
-	e.recall(t)
+	if last := t.Record.Last(); last != nil {
+		e.recall(t, *last)
+	}
 	if t.hold.pin != nil {
 		e.opt.Log.Warn("the target stays as it is until it is released (ctmpl release)", "target", t.label, "reason", t.hold.pin.Why)
 		return nil
@@ -141,8 +143,8 @@ func (e *Engine) pin(t *target, p rollout.Pin) {
 
 // restoring is a good output on its way back.
 type restoring struct {
-	number int
-	done   func(string, error)
+	good rollout.Generation
+	done func(string, error)
 }
 
 // What can be asked for a target.
@@ -215,7 +217,7 @@ func (e *Engine) rollBack(t *target, number int, done func(string, error)) {
 		done("", err)
 		return
 	}
-	t.restoring = &restoring{number: good.Number, done: done}
+	t.restoring = &restoring{good: good, done: done}
 	c := t.change(e.units, false)
 	c.Files, c.Note, c.Pin = files, good.Note, rollout.RolledBack(good.Number)
 	e.apply(context.Background(), c)
@@ -226,11 +228,12 @@ func (e *Engine) restored(t *target, out rollout.Outcome) {
 	r := t.restoring
 	t.restoring = nil
 	if len(out.Errs) > 0 {
-		r.done("", fmt.Errorf("rolling back to good output %d failed: %w", r.number, out.Errs[0]))
+		r.done("", fmt.Errorf("rolling back to good output %d failed: %w", r.good.Number, out.Errs[0]))
 		return
 	}
-	e.pin(t, *rollout.RolledBack(r.number)) // also when it waits to be taken over
-	text := fmt.Sprintf("rolled back to good output %d: it stays until it is released", r.number)
+	e.pin(t, *rollout.RolledBack(r.good.Number)) // also when it waits to be taken over
+	e.recall(t, r.good)
+	text := fmt.Sprintf("rolled back to good output %d: it stays until it is released", r.good.Number)
 	if out.Waiting != "" {
 		text += "; " + out.Waiting
 	}

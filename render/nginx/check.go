@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -125,6 +127,7 @@ func (d *Driver) CheckLive(ctx context.Context) error {
 // test runs nginx -t as the master would read the main file conf. rename, if any, puts
 // names in messages right. The error is a *failedError when nginx has found one.
 func (d *Driver) test(ctx context.Context, in instance, conf string, rename *strings.Replacer) error {
+	defer d.sparePidFile(ctx, in)()
 	args := append([]string{in.binary, "-t", "-c", conf}, in.args...)
 	command := rollout.Command{Args: args, Timeout: d.cfg.CheckTimeout, Quiet: true}
 	start := time.Now()
@@ -152,6 +155,21 @@ func (d *Driver) test(ctx context.Context, in instance, conf string, rename *str
 		return fmt.Errorf("nginx -t -c %s was ended after %s (check_timeout): does it look up host names, or wait for a file?", conf, d.cfg.CheckTimeout)
 	}
 	return fmt.Errorf("run %s -t: %w%s", in.binary, ran.Err, optional(": ", ran.Output))
+}
+
+// sparePidFile has the pid file removed afterwards that nginx -t makes where there is none:
+// it would be empty, and seem to be that of an nginx that is gone.
+func (d *Driver) sparePidFile(ctx context.Context, in instance) (remove func()) {
+	b, _ := d.builds.of(ctx, in.binary)
+	path := firstOf(settingsOf(in.conf, in.globals, in.prefix).pidFile, b.pidFile)
+	if _, err := os.Lstat(path); path == "" || !errors.Is(err, fs.ErrNotExist) {
+		return func() {}
+	}
+	return func() {
+		if info, err := os.Lstat(path); err == nil && info.Mode().IsRegular() && info.Size() == 0 {
+			_ = os.Remove(path)
+		}
+	}
 }
 
 // optional gives a text behind a separator, and nothing when it is empty.

@@ -222,3 +222,21 @@ func TestChecksAtTheSameTime(t *testing.T) {
 		return nil
 	})
 }
+
+// nginx -t makes an empty pid file where there is none.
+func TestCheckLeavesNoPidFile(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{MethodOverlay, MethodTree, MethodLive} {
+		s := checkSite(t)
+		d := s.driver(func(c *Config) { c.CheckMethod = method })
+		if err := d.Check(t.Context(), []rollout.Staged{s.stage("conf.d/a.conf", "")}); err != nil && !errors.Is(err, rollout.ErrCheckLive) {
+			t.Errorf("%s: %v", method, err)
+		}
+		if err := d.CheckLive(t.Context()); err != nil {
+			t.Errorf("%s: %v", method, err)
+		}
+		if _, err := os.Stat(s.path("nginx.pid")); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: there is a pid file: %v", method, err)
+		}
+	}
+}
