@@ -235,7 +235,7 @@ func TestCheckLeavesNoPidFile(t *testing.T) {
 		if err := d.CheckLive(t.Context()); err != nil {
 			t.Errorf("%s: %v", method, err)
 		}
-		if _, err := os.Stat(s.path("nginx.pid")); !errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(s.path("run.pid")); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%s: there is a pid file: %v", method, err)
 		}
 	}
