@@ -13,7 +13,6 @@ type staged struct {
 	file File
 	plan plan
 	tmp  string // beside the destination, on the plan's disk; empty when nothing is to be replaced
-	undo *undo  // once it is saved
 }
 
 // stage writes the file beside its destination. It gives nil when the destination is
