@@ -80,11 +80,25 @@ func (e *Engine) aim(u *unit, used map[*target]bool) {
 	} else if before != t {
 		before.drop(u)
 		t.inherit(before)
+		e.movePin(before, t)
 		if u.before == nil || !u.before.busy { // else its output may still be on its way from there
 			u.before = before
 		}
 	}
 	u.target = t
+}
+
+// movePin pins the target that a template of a pinned one comes to: it is to stay as it is.
+func (e *Engine) movePin(from, to *target) {
+	if from.hold.pin == nil || to.hold.pin != nil {
+		return
+	}
+	to.hold.end()
+	to.hold.pin = from.hold.pin
+	from.pinMoved = true
+	if to.Record != nil && to.Record.Name == to.label {
+		e.pin(to, *from.hold.pin)
+	}
 }
 
 // writes gives the target that has a rollout of a destination under way, perhaps of a
@@ -163,6 +177,9 @@ func merge(list []rollout.Command, c rollout.Command) []rollout.Command {
 func (e *Engine) retire() {
 	e.targets = slices.DeleteFunc(e.targets, func(t *target) bool {
 		gone := !t.busy && !slices.ContainsFunc(e.units, func(u *unit) bool { return u.target == t })
+		if gone && t.pinMoved {
+			t.Record.Unpin()
+		}
 		if gone {
 			t.close()
 		}

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -44,13 +45,13 @@ type crash struct {
 	dir    string
 	at     int      // which of the points, in the order in which they are reached
 	points []string // that were reached; nil until it is armed
-	armed  bool
+	armed  atomic.Bool
 	has    func() string // what runs, of the kind that a kill of ctmpl does not touch
 	had    string
 }
 
 func (c *crash) reached(point string) {
-	if !c.armed {
+	if !c.armed.Load() {
 		return
 	}
 	if c.points = append(c.points, point); len(c.points) == c.at+1 {
@@ -144,9 +145,10 @@ func (r rollback) cutShort(t *testing.T, at int) []string {
 		b.let("ran", true)
 	}
 	d.tell(r.tells)
-	c.armed = true
+	c.armed.Store(true)
 	reply := b.ask(AskRollback, "", 0)
-	c.armed = false
+	c.armed.Store(false)
+	b.settle() // what comes after a reply that says no
 	where, promised := "the reply "+reply, !strings.Contains(reply, "error")
 	if at < len(c.points) {
 		where, promised = c.points[at], false

@@ -61,6 +61,9 @@ func (t *target) inheritPin() {
 // that somebody else has changed. A target with a rollout under way is opened before
 // its next one, as is one whose record a target of before still has.
 func (e *Engine) open(t *target) error {
+	if !t.busy && t.Record != nil && t.Record.Name != t.label {
+		t.inheritPin() // it was renamed while a rollout was under way
+	}
 	if t.busy || e.opt.State == nil || t.Record != nil || t.stateless == t.label || e.inUse(t.label) {
 		return nil
 	}
@@ -196,14 +199,19 @@ func (e *Engine) release(t *target) string {
 	}
 	t.hold.pin = nil
 	t.Record.Unpin()
+	e.rerender(t, "released")
+	e.opt.Log.Info("released: the target is rendered again", "target", t.label)
+	return "released"
+}
+
+// rerender has the templates of a target rendered and rolled out anew.
+func (e *Engine) rerender(t *target, reason string) {
 	for _, u := range e.units {
 		if u.target == t {
-			u.why = why{text: "released", count: 1}
+			u.why = why{text: reason, count: 1}
 			u.now(time.Now())
 		}
 	}
-	e.opt.Log.Info("released: the target is rendered again", "target", t.label)
-	return "released"
 }
 
 // rollBack puts an earlier good output in place, as a rollout with all its steps. When
@@ -228,6 +236,9 @@ func (e *Engine) restored(t *target, out rollout.Outcome) {
 	r := t.restoring
 	t.restoring = nil
 	if len(out.Errs) > 0 {
+		if out.Changed { // what it has put in place stays, without a pin
+			e.rerender(t, "rolling back failed")
+		}
 		r.done("", fmt.Errorf("rolling back to good output %d failed: %w", r.good.Number, out.Errs[0]))
 		return
 	}

@@ -33,17 +33,18 @@ func (e *Engine) status(t *target) rollout.Status {
 }
 
 func (e *Engine) stateOf(t *target) (state, why string) {
+	failed := strings.Join(t.errs, "; ")
 	switch {
-	case len(t.errs) > 0:
-		return rollout.StateFailed, strings.Join(t.errs, "; ")
 	case t.hold.pin != nil:
-		return rollout.StatePinned, t.hold.pin.Why
-	case len(t.hold.why) > 0:
+		return rollout.StatePinned, also(t.hold.pin.Why, failed)
+	case len(t.hold.why) > 0 && !t.hold.approved:
 		why := strings.Join(t.hold.why, "; ")
 		if !t.hold.until.IsZero() {
 			why += "; goes live at " + t.hold.until.Format(time.DateTime)
 		}
-		return rollout.StateHeld, why
+		return rollout.StateHeld, also(why, failed)
+	case failed != "":
+		return rollout.StateFailed, failed
 	case t.away != "":
 		return rollout.StateWaiting, t.away
 	case t.limit.why != "":
@@ -60,4 +61,12 @@ func (e *Engine) stateOf(t *target) (state, why string) {
 		}
 	}
 	return rollout.StateLive, ""
+}
+
+// also adds what failed before to why a target stays as it is.
+func also(why, failed string) string {
+	if failed == "" {
+		return why
+	}
+	return why + "; the rollout before failed: " + failed
 }

@@ -33,6 +33,7 @@ type target struct {
 	backoff     *backoff.ExponentialBackOff
 	gatherUntil time.Time // see gathers
 	hold        hold
+	pinMoved    bool // to the target that its templates have come to
 	limit       limit
 	errs        []string // of the last rollout
 	away        string   // who is to take the files over is not there

@@ -175,12 +175,13 @@ func (q *question) demand(what string, t rollout.Seen) (string, error) {
 		return q.alone(what, t)
 	}
 	request := rollout.Request{ID: rand.Text(), Target: t.Name, What: what, Number: q.number}
+	// From before it is asked until it is withdrawn nothing ends this process.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	if err := q.state.Ask(request); err != nil {
 		return "", err
 	}
 	defer q.state.Withdraw(request)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, rollout.AnswerTime)
 	defer cancel()
 	for {

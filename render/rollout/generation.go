@@ -257,11 +257,9 @@ func (r *Record) before(all []Generation) int {
 // PutBack puts an earlier good output in place and keeps it there until it is
 // released; nothing is checked or reloaded. It gives the number of that output.
 func (r *Record) PutBack(number int) (int, error) {
+	(&Target{Log: slog.New(slog.DiscardHandler), Record: r}).Recover(nil) // what was cut short
 	g, files, err := r.Earlier(number)
 	if err != nil {
-		return 0, err
-	}
-	if err := r.Pin(*RolledBack(g.Number)); err != nil {
 		return 0, err
 	}
 	for _, f := range files {
@@ -269,11 +267,19 @@ func (r *Record) PutBack(number int) (int, error) {
 			return 0, fmt.Errorf("%s: %w", f.Path, err)
 		}
 	}
+	if err := r.Pin(*RolledBack(g.Number)); err != nil {
+		return 0, err
+	}
 	placed := map[string]File{}
 	for _, f := range files {
 		placed[f.Path] = f
 	}
-	if err := r.add(placed, Change{Note: g.Note, Durable: true}); err != nil {
+	owed, _ := r.unfinished()
+	err = r.add(placed, Change{Note: g.Note, Durable: true})
+	if err == nil && owed != nil { // it is still: this output does not complete it
+		err = r.begin(nil, false)
+	}
+	if err != nil {
 		return 0, err
 	}
 	return g.Number, r.Tell(Status{Target: r.Name, State: StatePinned, Why: RolledBack(g.Number).Why, Since: time.Now()})
