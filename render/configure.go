@@ -36,18 +36,16 @@ func (e *Engine) configure(specs []Spec, now time.Time) error {
 // replan takes in that the plans of the targets may be others. What failed is tried again:
 // it may have been the configuration.
 func (e *Engine) replan(now time.Time) {
+	for _, u := range e.units {
+		u.bad = [32]byte{}
+	}
 	for _, t := range e.targets {
 		if t.limit.of != t.spec.bounds() {
 			t.limit = newLimit(t.spec)
 		}
-		switch {
-		case t.busy:
-			t.replanned = true
-		case len(t.failed) > 0 && !t.retries():
-			t.bad, t.retryAt = [32]byte{}, now
-			for _, r := range t.failed {
-				r.unit.bad = [32]byte{}
-			}
+		t.bad = [32]byte{}
+		if t.replanned = t.busy; len(t.failed) > 0 {
+			t.retryAt = now
 		}
 	}
 }

@@ -108,7 +108,7 @@ func TestACrashInARollback(t *testing.T) {
 	plain := func(b *bench, s *Spec) { s.Target, s.Command = TargetSpec{}, noted(b) }
 	for _, r := range []rollback{
 		{name: "that works", last: "ended"},
-		{name: "while nobody is there", tells: tells{reload: fmt.Errorf("driver %w", rollout.ErrNotRunning)}, last: "committed 1"},
+		{name: "while nobody is there", tells: tells{reload: fmt.Errorf("driver %w", rollout.ErrNotRunning)}, last: "ended"},
 		{name: "that fails its check", tells: tells{check: os.ErrInvalid}, last: "staged"},
 		{name: "that is not taken over", tells: tells{reload: os.ErrInvalid}, last: "put back"},
 		{name: "that does not work afterwards", fails: true, shape: verified, last: "reloaded"},

@@ -37,9 +37,19 @@ func nameOf(u *unit) string {
 // openAll opens the records of the targets. The error is of targets that are not to be
 // touched.
 func (e *Engine) openAll() error {
+	var exchanged []*target
 	for _, t := range e.targets {
-		if !t.busy && t.Record != nil && t.Record.Name != t.label {
-			t.inheritPin() // before another target may take the name
+		if e.exchanged(t) {
+			exchanged = append(exchanged, t)
+		}
+	}
+	for _, t := range exchanged { // what is kept stays with the files
+		t.close()
+		t.hold.pin = nil
+	}
+	for _, t := range e.targets {
+		if t.renamed() { // out of the way of others
+			e.rename(t, t.label+" (renamed)")
 		}
 	}
 	var errs []error
@@ -49,20 +59,31 @@ func (e *Engine) openAll() error {
 	return errors.Join(errs...)
 }
 
-// inheritPin closes the record of a target whose name changes. Its pin goes with it.
-func (t *target) inheritPin() {
-	if t.hold.pin != nil {
-		t.Record.Unpin()
+// exchanged tells whether a target has exchanged its name with another one.
+func (e *Engine) exchanged(t *target) bool {
+	return t.renamed() && slices.ContainsFunc(e.targets, func(o *target) bool {
+		return o.renamed() && o.Record.Name == t.label && o.label == t.Record.Name
+	})
+}
+
+// renamed tells whether a target has its record under another name, and may give it that
+// of its own. With a rollout under way it is renamed before its next one.
+func (t *target) renamed() bool { return !t.busy && t.Record != nil && t.Record.Name != t.label }
+
+// rename gives the record of a target another name, with all that is in it.
+func (e *Engine) rename(t *target, name string) {
+	if err := e.opt.State.Rename(t.Record, name); err != nil {
+		e.opt.Log.Warn("the good outputs of a target stay under its name before", "target", t.label, "before", t.Record.Name, "error", err)
+		t.close()
 	}
-	t.close()
 }
 
 // open opens the record of a target, takes up what was under way, and looks for files
 // that somebody else has changed. A target with a rollout under way is opened before
 // its next one, as is one whose record a target of before still has.
 func (e *Engine) open(t *target) error {
-	if !t.busy && t.Record != nil && t.Record.Name != t.label {
-		t.inheritPin() // it was renamed while a rollout was under way
+	if t.renamed() && !e.inUse(t.label) {
+		e.rename(t, t.label)
 	}
 	if t.busy || e.opt.State == nil || t.Record != nil || t.stateless == t.label || e.inUse(t.label) {
 		return nil
@@ -217,17 +238,19 @@ func (e *Engine) rerender(t *target, reason string) {
 // rollBack puts an earlier good output in place, as a rollout with all its steps. When
 // it is good it stays.
 func (e *Engine) rollBack(t *target, number int, done func(string, error)) {
-	good, files, err := t.Record.Earlier(number)
-	if err == nil && t.busy {
-		err = errors.New("a rollout is under way: try again when it has ended")
+	if t.busy {
+		done("", errors.New("a rollout is under way: try again when it has ended"))
+		return
 	}
+	good, files, err := t.Record.Earlier(number)
 	if err != nil {
 		done("", err)
 		return
 	}
 	t.restoring = &restoring{good: good, done: done}
 	c := t.change(e.units, false)
-	c.Files, c.Note, c.Pin = files, good.Note, rollout.RolledBack(good.Number)
+	c.Files, c.Note, c.Pin, c.Version = files, good.Note, rollout.RolledBack(good.Number), ""
+	t.version = ""
 	e.apply(context.Background(), c)
 }
 

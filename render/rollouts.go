@@ -3,6 +3,7 @@ package render
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/ctmpl/ctmpl/render/rollout"
@@ -35,9 +36,7 @@ func (e *Engine) rollOut(ctx context.Context, now time.Time) {
 			continue
 		}
 		c := t.change(e.units, files)
-		if files {
-			c.Note = e.note(t)
-		}
+		c.Note = e.note(t)
 		if t.plan.Undo {
 			e.apply(ctx, c)
 		} else {
@@ -71,6 +70,7 @@ func (e *Engine) mayRollOut(t *target, now time.Time) (files, owed bool) {
 		return false, false
 	case len(t.ready) == 0 && !(retry && t.retries()):
 		t.limit.why = ""
+		t.hold.end() // there is nothing to hold
 	case t.gathers(e.units, now):
 		t.next = earlier(t.next, t.gatherUntil)
 	case len(t.ready) > 0 && t.again():
@@ -139,7 +139,12 @@ func (e *Engine) settle(out rollout.Outcome) {
 	default:
 		e.succeed(t)
 	}
-	t.replanned = false
+	if t.replanned = false; !e.opt.Once && t.retryAt.IsZero() && t.retries() { // of an earlier rollout
+		t.retryAt = time.Now().Add(t.backoff.NextBackOff())
+	}
+	if out.Undone {
+		t.version = ""
+	}
 	e.retire()
 }
 
@@ -162,16 +167,39 @@ func (e *Engine) sort(t *target, out rollout.Outcome) {
 		if again {
 			left = r
 		}
-		if wanted && len(left.files) > 0 && !t.supersedes(left) {
-			t.failed = append(t.failed, left)
-		}
 		if len(left.files) == 0 {
 			e.remember(t, r.unit, now)
+			r.unit.bad = [32]byte{}
+			continue
+		}
+		if left.err = failure(out); wanted && !t.supersedes(left) {
+			t.failed = append(t.failed, left)
 		}
 	}
+	if len(out.Errs) == 0 && t.flying[0].alone {
+		t.acquit()
+	}
 	// What was held has been dealt with, in whatever way.
-	if t.hold.end(); len(t.failed) == 0 {
+	if t.hold.end(); len(t.failed) == 0 && !t.tries() {
 		t.hold.approved = false
+	}
+	t.hold.judged = t.tries() // what is tried one by one was judged together
+}
+
+// tries tells whether templates are being tried one by one.
+func (t *target) tries() bool {
+	return slices.ContainsFunc(t.ready, func(r ready) bool { return r.alone })
+}
+
+// acquit has those tried again that were condemned while others were not live yet which
+// they may need.
+func (t *target) acquit() {
+	for _, r := range slices.Clone(t.failed) {
+		if r.alone && r.isBad() {
+			t.failed = slices.DeleteFunc(t.failed, func(f ready) bool { return f.unit == r.unit })
+			r.unit.bad = [32]byte{}
+			t.ready = append(t.ready, r)
+		}
 	}
 }
 
@@ -198,6 +226,15 @@ func (e *Engine) condemn(t *target) (oneByOne bool) {
 	t.hold.end()
 	t.hold.judged = true
 	return true
+}
+
+// failure is what failed in a rollout.
+func failure(out rollout.Outcome) string {
+	var texts []string
+	for _, err := range out.Errs {
+		texts = append(texts, err.Error())
+	}
+	return strings.Join(texts, "; ")
 }
 
 // supersedes tells whether a template has newer files than these.
@@ -236,6 +273,8 @@ func (e *Engine) targetOf(r *rollout.Target) *target {
 func (e *Engine) retry(t *target, out rollout.Outcome) {
 	log := e.opt.Log
 	switch {
+	case t.tries() && out.Bad:
+		log = log.With("retry", "one by one")
 	case e.opt.Once:
 		e.failed = true
 	case out.Bad && !t.Owes() && !t.replanned:

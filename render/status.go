@@ -34,6 +34,9 @@ func (e *Engine) status(t *target) rollout.Status {
 
 func (e *Engine) stateOf(t *target) (state, why string) {
 	failed := strings.Join(t.errs, "; ")
+	if len(t.failed) > 0 && failed == "" {
+		failed = t.failed[0].unit.spec.Name() + ": " + t.failed[0].err
+	}
 	switch {
 	case t.hold.pin != nil:
 		return rollout.StatePinned, also(t.hold.pin.Why, failed)

@@ -46,7 +46,8 @@ type ready struct {
 	unit    *unit
 	files   []rollout.File
 	version string
-	alone   bool // it is to be tried alone: together with others it was bad
+	alone   bool   // it is tried alone: together with others it was bad
+	err     string // why it has failed
 }
 
 // among gives those of the files that are in a list.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -16,7 +15,7 @@ type attempt struct {
 	Change
 	t      *Target
 	staged []*staged
-	undos  []*undo // of what this attempt puts in place, and of what was unproven before
+	undos  []*undo // of what this attempt puts in place
 	live   bool    // the driver can check files only in their places
 	idle   bool    // what changed needs no reload
 	before before
@@ -139,18 +138,9 @@ func (a *attempt) commit(ctx context.Context) {
 }
 
 // save keeps the files before, and then notes on disk what it takes to put them back,
-// before the first of them is touched. Of a file that is not proven to be good the one
-// before that is kept already.
+// before the first of them is touched.
 func (a *attempt) save() bool {
-	a.undos = slices.Clone(a.t.unproven)
 	for _, s := range a.staged {
-		path := s.file.place(s.plan.path)
-		if i := slices.IndexFunc(a.undos, func(u *undo) bool { return u.Path == path && !u.Append }); i >= 0 {
-			again := *a.undos[i] // not in place: it is on disk, too
-			again.Placed = append(slices.Clone(again.Placed), hashOf(s.file.Content))
-			a.undos[i] = &again
-			continue
-		}
 		u, err := s.save()
 		if err != nil {
 			a.out.fail(StepWrite, s.file.Path, err)
@@ -159,7 +149,7 @@ func (a *attempt) save() bool {
 		a.undos = append(a.undos, u)
 	}
 	a.t.at("saved")
-	if err := a.t.Record.begin(a.undos, false); err != nil {
+	if err := a.t.Record.begin(pending{Undo: a.undos, Pin: a.Pin}); err != nil {
 		a.out.fail(StepWrite, a.t.Record.dir, fmt.Errorf("cannot note what is under way: %w", err))
 		return false
 	}
@@ -170,7 +160,7 @@ func (a *attempt) save() bool {
 // write puts in place what can be, one by one.
 func (a *attempt) write() {
 	if !a.Plan.none() || a.Durable { // else nothing can be owed
-		if err := a.t.Record.begin(nil, false); err != nil {
+		if err := a.t.Record.begin(pending{Pin: a.Pin}); err != nil {
 			a.t.Log.Warn("cannot note what is under way: a command that is owed is forgotten if ctmpl is killed now", "error", err)
 		}
 	}
@@ -202,17 +192,10 @@ func (a *attempt) finish(ctx context.Context) {
 	if a.Plan.Undo && len(a.out.Errs) > 0 || len(a.out.Unwritten) > 0 {
 		return
 	}
-	if len(a.undos) == 0 {
-		a.undos = a.t.unproven // what waits is to be proven now
-	}
 	if a.t.owed && !(a.reload(ctx) && a.verify(ctx)) {
 		if a.Plan.Undo {
 			a.undo(ctx)
 		}
-		return
-	}
-	if a.out.Waiting != "" {
-		a.wait()
 		return
 	}
 	if a.idle && a.out.Changed {
@@ -274,15 +257,4 @@ func (a *attempt) verify(ctx context.Context) bool {
 	}
 	a.t.at("verified")
 	return true
-}
-
-// wait notes that all is in place, and neither taken over nor verified yet: the files
-// before are still kept.
-func (a *attempt) wait() {
-	if a.t.unproven == nil || a.out.Changed {
-		if err := a.t.Record.begin(a.undos, true); err != nil {
-			a.t.Log.Warn("cannot note what is under way: a reload that is owed is forgotten if ctmpl is killed now", "error", err)
-		}
-	}
-	a.t.unproven = a.undos
 }

@@ -52,10 +52,10 @@ func (c Check) run(ctx context.Context, all []*staged) error {
 		f := checked{Staged: s.where(), Destination: s.file.place(s.plan.path)}
 		files = append(files, f)
 		switch {
-		case c.Template == "" && subject == nil, c.Template == s.file.Path:
+		case c.Template == "" && subject == nil, c.Template != "" && f.Destination == destination(c.Template):
 			subject = &f
 		case c.Template == s.file.Template && subject == nil: // its destination stays as it is
-			subject = &checked{Staged: absolute(c.Template), Destination: absolute(c.Template)}
+			subject = &checked{Staged: destination(c.Template), Destination: destination(c.Template)}
 		}
 	}
 	if subject == nil {
@@ -77,7 +77,13 @@ func (c Check) run(ctx context.Context, all []*staged) error {
 	return command.Run(ctx)
 }
 
-func absolute(path string) string { return File{}.place(path) }
+// destination is where the output of a template lives, with symbolic links followed.
+func destination(template string) string {
+	if path, err := (File{Path: template}).Resolve(); err == nil {
+		return path
+	}
+	return template
+}
 
 // where is the path of the staged content: of the destination itself, where that has
 // the content already.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -37,14 +38,17 @@ type Kept struct {
 
 // Generations gives what is kept, the oldest first.
 func (r *Record) Generations() ([]Generation, error) {
-	names, err := filepath.Glob(r.path("good-*.json"))
+	entries, err := os.ReadDir(r.dir)
 	if err != nil {
 		return nil, err
 	}
 	var all []Generation
-	for _, name := range names {
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), "good-") || !strings.HasSuffix(e.Name(), ".json") {
+			continue
+		}
 		var g Generation
-		if err := readJSON(name, &g); err == nil { // one that cannot be read is none
+		if err := readJSON(r.path(e.Name()), &g); err == nil { // one that cannot be read is none
 			all = append(all, g)
 		}
 	}
@@ -192,9 +196,8 @@ func (r *Record) Restore(number int) ([]File, error) {
 	return files, nil
 }
 
-// drift says what is different about a file; waiting are hashes of what it may have as
-// well.
-func (k Kept) drift(waiting []string) string {
+// drift says what is different about a file.
+func (k Kept) drift() string {
 	content, err := os.ReadFile(k.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return "is gone"
@@ -202,14 +205,14 @@ func (k Kept) drift(waiting []string) string {
 	if err != nil {
 		return "cannot be read: " + err.Error()
 	}
-	if hash := hashOf(content); hash != k.Hash && !slices.Contains(waiting, hash) {
+	if hashOf(content) != k.Hash {
 		return "has another content"
 	}
 	mode, uid, gid, err := attributesOf(k.Path)
-	if err == nil && mode != k.Mode && waiting == nil {
+	if err == nil && mode != k.Mode {
 		return fmt.Sprintf("has another mode: %04o, was %04o", mode.Perm(), k.Mode.Perm())
 	}
-	if err == nil && (uid != k.UID || gid != k.GID) && waiting == nil {
+	if err == nil && (uid != k.UID || gid != k.GID) {
 		return fmt.Sprintf("has another owner: %d:%d, was %d:%d", uid, gid, k.UID, k.GID)
 	}
 	return ""
@@ -277,7 +280,7 @@ func (r *Record) PutBack(number int) (int, error) {
 	owed, _ := r.unfinished()
 	err = r.add(placed, Change{Note: g.Note, Durable: true})
 	if err == nil && owed != nil { // it is still: this output does not complete it
-		err = r.begin(nil, false)
+		err = r.begin(pending{Owed: true})
 	}
 	if err != nil {
 		return 0, err

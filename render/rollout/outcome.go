@@ -6,14 +6,16 @@ import (
 	"fmt"
 )
 
-// keep notes that what is in place is good.
+// keep notes that what is in place is good. Where nobody is there to take it over, the
+// reload is owed.
 func (a *attempt) keep() {
-	a.t.owed = false
+	a.t.owed = a.out.Waiting != ""
 	if len(a.t.placed) > 0 {
 		if err := a.t.Record.add(a.t.placed, a.Change); err != nil {
 			a.t.Log.Warn("cannot keep the good output: there is none to go back to", "error", err)
+		} else {
+			a.t.placed = nil
 		}
-		a.t.placed = nil
 	}
 	if a.Pin != nil {
 		if err := a.t.Record.Pin(*a.Pin); err != nil {
@@ -21,17 +23,25 @@ func (a *attempt) keep() {
 		}
 	}
 	a.t.at("kept")
-	err := a.t.Record.end()
+	a.complete()
 	a.t.at("ended")
-	for _, u := range a.undos {
-		if err == nil {
-			u.forget()
+}
+
+// complete notes that nothing is under way any more, but for a reload that is owed.
+func (a *attempt) complete() {
+	switch {
+	case !a.t.owed:
+		if err := a.t.Record.end(); err != nil {
+			a.t.Log.Warn("cannot note that the rollout is complete: the next start of ctmpl undoes it, and rolls it out again", "error", err)
+			return
 		}
+	case a.out.Changed || !a.before.owed: // else that is noted already
+		a.t.owe()
 	}
-	if err != nil {
-		a.t.Log.Warn("cannot note that the rollout is complete: the next start of ctmpl undoes it, and rolls it out again", "error", err)
+	for _, u := range a.undos {
+		u.forget()
 	}
-	a.undos, a.t.unproven = nil, nil
+	a.undos = nil
 }
 
 // undo puts everything back as it was, and has that taken over if need be.
@@ -39,12 +49,11 @@ func (a *attempt) undo(ctx context.Context) {
 	if len(a.undos) == 0 {
 		return // no file was to be put in place
 	}
-	a.t.left, a.t.unproven = a.undos, nil
+	a.t.left, a.t.placed = a.undos, a.before.placed
 	if !a.t.putBack(&a.out) {
-		return
+		return // the reload is owed, once they are back
 	}
 	a.out.Undone, a.out.Changed, a.t.owed = true, false, a.before.owed
-	a.t.placed = a.before.placed
 	if a.out.Reloaded && !errors.Is(a.out.Errs[len(a.out.Errs)-1], ErrKept) {
 		a.t.Log.Warn("the files are as they were before: reloading them")
 		a.Version, a.out.Waiting = "", "" // of the files that are gone
@@ -60,9 +69,9 @@ func (a *attempt) undo(ctx context.Context) {
 	_ = a.t.Record.end() // to put back what is back already does no harm
 }
 
-// owe notes on disk that a reload is owed, and nothing else.
+// owe notes on disk that a reload is owed, and nothing else: the files are good.
 func (t *Target) owe() {
-	if err := t.Record.begin(nil, false); err != nil {
+	if err := t.Record.begin(pending{Owed: true}); err != nil {
 		t.Log.Warn("cannot note that a reload is owed: it is forgotten if ctmpl is killed now", "error", err)
 	}
 }
@@ -74,7 +83,7 @@ func (t *Target) putBack(out *Outcome) bool {
 	for i := len(t.left) - 1; i >= 0; i-- {
 		u := t.left[i]
 		switch err := u.restore(); {
-		case errors.Is(err, errForeign):
+		case errors.Is(err, errForeign), errors.Is(err, errGone):
 			t.Log.Warn("not put back", "file", u.Path, "reason", err)
 			u.forget()
 		case err != nil:

@@ -9,16 +9,18 @@ import (
 )
 
 // Recover takes up what was under way when the process before ended. Files are put back
-// as they were, unless all was done, or they only wait to be taken over; in both cases
-// the reload is owed. paths are the destinations, beside which that process may have left
-// files behind.
-func (t *Target) Recover(paths []string) {
+// as they were, unless all was done, and the reload is owed. templates are those of the
+// target, beside whose files that process may have left others behind.
+func (t *Target) Recover(templates []string) {
 	if t.Record == nil {
 		return
 	}
+	paths := slices.Clone(templates)
 	if last := t.Record.Last(); last != nil {
 		for _, k := range last.Files {
-			paths = append(paths, k.Path)
+			if slices.Contains(templates, k.Template) { // what others have now is theirs
+				paths = append(paths, k.Path)
+			}
 		}
 	}
 	p, err := t.Record.unfinished()
@@ -29,14 +31,27 @@ func (t *Target) Recover(paths []string) {
 		sweep(paths, false)
 		return
 	case p == nil:
-	case p.Waiting:
-		t.owed, t.unproven = true, p.Undo
-	case t.Record.now != nil && t.Record.now.Number >= p.Generation: // all was done
-		_ = t.Record.end()
+	case p.Owed:
+		t.owed = true
+	case t.Record.now != nil && t.Record.now.Number >= p.Generation:
+		t.allDone(p)
 	default:
 		t.cutShort(p)
 	}
-	sweep(paths, len(t.left)+len(t.unproven) == 0)
+	sweep(paths, len(t.left) == 0)
+}
+
+// allDone completes a rollout that was cut short at its very end. Whether somebody was
+// there to take it over is not known any more.
+func (t *Target) allDone(p *pending) {
+	if p.Pin != nil {
+		_ = t.Record.Pin(*p.Pin)
+	}
+	for _, u := range p.Undo {
+		u.forget()
+	}
+	t.owed = true
+	t.owe()
 }
 
 // cutShort puts back what a rollout has changed that was cut short.
@@ -79,30 +94,14 @@ func (t *Target) Drift(templates []string) []string {
 		return nil
 	}
 	var found []string
-	known := map[string]bool{}
-	if last := t.Record.Last(); last != nil {
-		for _, k := range last.Files {
-			known[k.Path] = true
-			if what := k.drift(t.waiting(k.Path)); what != "" && slices.Contains(templates, k.Template) {
-				found = append(found, k.Path+" "+what)
-			}
-		}
+	last := t.Record.Last()
+	if last == nil {
+		return nil
 	}
-	for _, u := range t.unproven {
-		content, err := os.ReadFile(u.Path)
-		if !known[u.Path] && !u.Append && (err != nil || !u.placed(content)) {
-			found = append(found, u.Path+" is not as it was put in place")
+	for _, k := range last.Files {
+		if what := k.drift(); what != "" && slices.Contains(templates, k.Template) {
+			found = append(found, k.Path+" "+what)
 		}
 	}
 	return found
-}
-
-// waiting gives the hashes of what was put at a path and waits to be taken over.
-func (t *Target) waiting(path string) []string {
-	for _, u := range t.unproven {
-		if u.Path == path {
-			return u.Placed
-		}
-	}
-	return nil
 }

@@ -93,6 +93,23 @@ func (s *State) Open(name string) (*Record, error) {
 	return r, nil
 }
 
+// Rename gives the record to a target of another name, in the place of what that may have
+// had before. It is an error when some process has that open.
+func (s *State) Rename(r *Record, name string) error {
+	to := s.Path(name)
+	if locked(filepath.Join(to, "lock")) {
+		return ErrInUse
+	}
+	if err := os.RemoveAll(to); err != nil {
+		return err
+	}
+	if err := os.Rename(r.dir, to); err != nil {
+		return err
+	}
+	r.Name, r.dir = name, to
+	return writeJSON(r.path("name"), name, false)
+}
+
 // lockFor is how long others may look at a record whose lock we want.
 const lockFor = 200 * time.Millisecond
 
@@ -114,20 +131,22 @@ func (r *Record) Close() { _ = r.lock.Close() }
 
 func (r *Record) path(name string) string { return filepath.Join(r.dir, name) }
 
-// pending is what is under way. Without Undo just the reload is owed.
+// pending is what is under way.
 type pending struct {
 	Generation int     // that is to come of it
 	Undo       []*undo // what is to be put back when it is cut short
-	Waiting    bool    // all is in place, for somebody to take it over
+	Pin        *Pin    // that is to come of it
+	Owed       bool    // the files are good, and just the reload is owed
 }
 
 // begin notes what is under way before it is begun. Only what has to be put back must
 // last through a power failure: after one, all programs start anew with what is there.
-func (r *Record) begin(undos []*undo, waiting bool) error {
+func (r *Record) begin(p pending) error {
 	if r == nil {
 		return nil
 	}
-	return writeJSON(r.path("pending.json"), pending{Generation: r.next(), Undo: undos, Waiting: waiting}, len(undos) > 0)
+	p.Generation = r.next()
+	return writeJSON(r.path("pending.json"), p, len(p.Undo) > 0)
 }
 
 // end notes that nothing is under way any more.

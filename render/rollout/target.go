@@ -55,11 +55,10 @@ type Target struct {
 	// At is called at each point where a rollout may be cut short; nil does nothing.
 	At func(point string)
 
-	owed     bool            // files have changed since the reload last succeeded
-	left     []*undo         // what could not be put back
-	unproven []*undo         // of what is in place, and waits to be taken over
-	placed   map[string]File // what has been put in place since a good output was kept
-	blind    bool            // the process before may have put files in place that it has not kept
+	owed   bool            // files have changed since the reload last succeeded
+	left   []*undo         // what could not be put back
+	placed map[string]File // what has been put in place since a good output was kept
+	blind  bool            // the process before may have put files in place that it has not kept
 }
 
 // Owes tells whether there is something to do though no file may change any more.
@@ -77,7 +76,11 @@ func (t *Target) place(f File) {
 	if t.placed == nil {
 		t.placed = map[string]File{}
 	}
-	t.placed[f.Path] = f
+	path, err := f.Resolve()
+	if err != nil {
+		path = f.Path
+	}
+	t.placed[path] = f
 }
 
 func (t *Target) placedCopy() map[string]File { return maps.Clone(t.placed) }

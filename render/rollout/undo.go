@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +26,7 @@ type undo struct {
 	Mode   fs.FileMode // of the file before
 	UID    int
 	GID    int
-	Placed []string // hashes of what rollouts put there: what has another one is somebody else's
+	Placed string // hash of what the rollout puts there: what has another one is somebody else's
 }
 
 // undoSuffix is the end of the name under which a file before is kept.
@@ -36,10 +35,13 @@ const undoSuffix = ".ctmpl-undo"
 // errForeign says that a destination is neither as it was nor as the rollout has made it.
 var errForeign = errors.New("somebody else has changed it since: it stays as it is")
 
+// errGone says that there is nothing to put a destination back with.
+var errGone = errors.New("the file before is gone: it stays as it is")
+
 // save says what it will take to undo the commit, and keeps the file before under a
 // second name: to put it back takes no space, and gives the very same file.
 func (s *staged) save() (*undo, error) {
-	u := &undo{Path: s.file.place(s.plan.path), Within: s.file.Within, Append: s.file.Append, Placed: []string{hashOf(s.file.Content)}}
+	u := &undo{Path: s.file.place(s.plan.path), Within: s.file.Within, Append: s.file.Append, Placed: hashOf(s.file.Content)}
 	info, err := s.plan.disk.Stat(s.plan.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		u.Absent = true
@@ -177,8 +179,11 @@ func (u *undo) cut(disk disk, path string) error {
 func (u *undo) bringBack(disk disk, path string) error {
 	saved := u.beside(path)
 	before, err := disk.Stat(saved)
-	if errors.Is(err, fs.ErrNotExist) { // it is back already
-		return nil
+	if errors.Is(err, fs.ErrNotExist) {
+		if content, err := disk.ReadFile(path); err == nil && u.placed(content) && !u.same(content) {
+			return errGone
+		}
+		return nil // it is back already
 	}
 	if err != nil {
 		return err
@@ -214,8 +219,8 @@ func (u *undo) isOurs(disk disk, path, saved string) error {
 	return errForeign
 }
 
-// placed tells whether rollouts put this content there.
-func (u *undo) placed(content []byte) bool { return slices.Contains(u.Placed, hashOf(content)) }
+// placed tells whether the rollout has put this content there.
+func (u *undo) placed(content []byte) bool { return hashOf(content) == u.Placed }
 
 // isMount tells whether a file is mounted over its directory.
 func isMount(path string) bool {
@@ -225,6 +230,10 @@ func isMount(path string) bool {
 	}
 	return file.Mnt_id != dir.Mnt_id
 }
+
+// same tells whether the file before may have had this content, too: only its mode or owner
+// was another.
+func (u *undo) same(content []byte) bool { return int64(len(content)) == u.Size }
 
 // refill writes the file before into the destination, which cannot be replaced.
 func (u *undo) refill(disk disk, path, saved string) error {
