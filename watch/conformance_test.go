@@ -140,8 +140,8 @@ func (w *twins) testAnswers(t *testing.T) {
 	var group sync.WaitGroup
 	for _, text := range questions() {
 		q := parsed(t, text)
+		room <- struct{}{}
 		group.Go(func() {
-			room <- struct{}{}
 			defer func() { <-room }()
 			first, errs := w.ask(q, [2]uint64{}, 0)
 			w.same(t, text, first, errs)

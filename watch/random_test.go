@@ -16,7 +16,7 @@ import (
 // queries, and at no time may there have been too many questions.
 func TestWhateverHappens(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(60) {
+	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			virtual(t, func(t *testing.T) { newChaos(t, seed).play() })
 		})
