@@ -103,6 +103,27 @@ func TestOneByOneATemplateMayNeedALaterOne(t *testing.T) {
 	})
 }
 
+// With once a bad template fails the whole, whichever place it has.
+func TestOneByOneWithOnce(t *testing.T) {
+	for _, bad := range []string{"a", "b", "c"} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBench(t)
+			specs := b.abc(&picky{word: "bad"})
+			b.store.Put(keyQuery(bad), "bad")
+			if err := b.once(specs...); !errors.Is(err, ErrFailed) {
+				t.Errorf("%s is bad: got %v", bad, err)
+			}
+			for _, name := range []string{"a", "b", "c"} {
+				if name == bad {
+					b.expect(name, "none")
+				} else {
+					b.expect(name, "1 1")
+				}
+			}
+		})
+	}
+}
+
 func TestWhatWasBadIsJudgedAnew(t *testing.T) {
 	for _, reread := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {

@@ -95,8 +95,9 @@ func (e *Engine) open(t *target) error {
 		return nil
 	}
 	t.Record, t.stateless = record, ""
-	if t.hold.pin != nil {
-		e.pin(t, *t.hold.pin) // as it had under its name before
+	moved := t.hold.pin != nil
+	if moved {
+		e.pin(t, *t.hold.pin) // as its templates had at another target
 	} else {
 		t.hold.pin = record.Pinned()
 	}
@@ -106,6 +107,9 @@ func (e *Engine) open(t *target) error {
 	}
 	if last := t.Record.Last(); last != nil {
 		e.recall(t, *last)
+	}
+	if moved {
+		return nil
 	}
 	if t.hold.pin != nil {
 		e.opt.Log.Warn("the target stays as it is until it is released (ctmpl release)", "target", t.label, "reason", t.hold.pin.Why)

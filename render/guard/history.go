@@ -28,9 +28,6 @@ const spansPerWindow = 6
 // defaultWindow is the window until one has been asked for.
 const defaultWindow = time.Minute
 
-// Known tells whether there is anything live.
-func (h *History) Known() bool { return h.known }
-
 // Add notes that f went live.
 func (h *History) Add(now time.Time, f Facts) {
 	if h.known {
