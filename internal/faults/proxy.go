@@ -41,10 +41,11 @@ type proxy struct {
 	agent  *httputil.ReverseProxy
 	server *httptest.Server
 
-	mu   sync.Mutex
-	how  string          // of answers; empty: as the agent does
-	good context.Context // of the requests that the agent has
-	end  context.CancelFunc
+	mu      sync.Mutex
+	how     string          // of answers; empty: as the agent does
+	good    context.Context // of the requests that the agent has
+	end     context.CancelFunc
+	atAgent sync.WaitGroup // these requests
 }
 
 func (t *trial) proxy(agent *servers.Consul) *proxy {
@@ -62,13 +63,15 @@ func (t *trial) proxy(agent *servers.Consul) *proxy {
 	return p
 }
 
-// set chooses how it answers. What the agent has not answered yet is cut off.
+// set chooses how it answers. What the agent has not answered yet is cut off: when set
+// returns, nothing that happens at the agent is told any more.
 func (p *proxy) set(how string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.end != nil {
 		p.end()
 	}
+	p.atAgent.Wait()
 	p.how = how
 	p.good, p.end = context.WithCancel(context.Background())
 }
@@ -76,6 +79,10 @@ func (p *proxy) set(how string) {
 func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	how, good := p.how, p.good
+	if how == "" {
+		p.atAgent.Add(1)
+		defer p.atAgent.Done()
+	}
 	p.mu.Unlock()
 	if f := answers[how]; f != nil {
 		f(w, r)
