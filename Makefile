@@ -4,10 +4,10 @@ INSTALL  = $(GO) run ./internal/tools/install
 SOURCES  = find . -name '*.go' -not -path '*/testdata/*' -not -path './.git/*'
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test lint fmt bench faults clean
+.PHONY: help build demo test lint fmt bench growth soak benchmarks faults clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/ctmpl
 	$(GO) build -o bin/ctmpl ./cmd/ctmpl
@@ -35,9 +35,26 @@ lint: ## check format, go vet, staticcheck
 fmt: ## format the code
 	@$(SOURCES) -exec gofmt -l -w {} +
 
-bench: ## measure ctmpl, and beside it consul-template
+bench: ## measure ctmpl, and beside it consul-template (20 minutes)
 	@$(INSTALL)
 	$(GO) run ./internal/bench
+
+growth: ## draw how costs grow with the services into docs/growth.svg (10 minutes)
+	@$(INSTALL) consul consul-template
+	$(GO) run ./internal/bench -only growth
+
+soak: ## change everything in Consul for half an hour, and see that nothing is lost
+	@$(INSTALL) consul consul-template
+	$(GO) run ./internal/bench -only soak
+
+# To compare: make benchmarks, mv benchmarks.out benchmarks.old.out, change the code,
+# make benchmarks.
+OLD     ?= benchmarks.old.out
+
+benchmarks: ## run the benchmarks of the hot paths, and compare with those in OLD=FILE where there is one
+	@$(INSTALL) benchstat >/dev/null
+	$(GO) test -run '^$$' -bench . -benchmem -count 6 ./watch ./watch/consul ./render >benchmarks.out || { cat benchmarks.out; exit 1; }
+	@"$$($(INSTALL) -path benchstat)" $(wildcard $(OLD)) benchmarks.out
 
 faults: ## do to ctmpl, nginx and Consul what goes wrong in operation (10 minutes, as root), and print what became of it
 	@$(INSTALL)

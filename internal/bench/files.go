@@ -2,75 +2,78 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"runtime"
-	"slices"
+	"os"
 	"time"
-
-	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
-// filesPlan is what to measure of PUT → file.
-type filesPlan struct{ services, instances, changes, rounds int }
-
-// contender is one of the two programs with what was measured of it.
-type contender struct {
-	name, path  string
-	first       []time.Duration // start to the first file
-	delays      []time.Duration // change to file
-	cpu         time.Duration   // for all changes
-	changes     int
-	connections int
-	memory      int64 // resident, bytes
+// filesPlan is what to measure of PUT → file with one change after the other.
+type filesPlan struct {
+	shape
+	changes, rounds int
 }
 
-func (p filesPlan) run(ctx context.Context, dir string, programs programs) error {
-	contenders := []*contender{{name: peerName, path: programs.peer}, {name: "ctmpl", path: programs.own}}
-	agent, err := servers.StartConsul(ctx, servers.ConsulOptions{})
+func (p filesPlan) run(ctx context.Context, dir string, programs programs) (err error) {
+	own, err := startSide(ctx, "ctmpl", programs.own, dir, "", p.shape)
 	if err != nil {
 		return err
 	}
-	defer agent.Stop()
-	catalog := &catalog{client: agent.Client, plan: p}
-	if err := catalog.seed(); err != nil {
-		return err
-	}
+	defer func() { err = errors.Join(err, own.agent.Stop()) }()
+	peer := *own
+	peer.name, peer.path = peerName, programs.peer
 	for range p.rounds {
-		for _, c := range contenders {
-			if err := c.measure(ctx, dir, agent.HTTPAddr, catalog); err != nil {
-				return fmt.Errorf("%s: %w", c.name, err)
+		for _, s := range []*side{&peer, own} {
+			if err := p.round(ctx, s); err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
 			}
 		}
 	}
-	p.print(contenders)
+	p.table(&peer, own).print(os.Stdout)
 	return nil
 }
 
-func (p filesPlan) print(contenders []*contender) {
-	fmt.Printf("%d services × %d instances, %d changes each in %d rounds, %d cores, %s\n\n",
-		p.services, p.instances, p.changes*p.rounds, p.rounds, runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
-	fmt.Println("| | start → first file, ms | PUT → file, ms, p50 | p90 | p99 | CPU per change, ms | connections | memory, MB |")
-	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, c := range contenders {
-		fmt.Printf("| %s | %s | %s | %s | %s | %s | %d | %d |\n", c.name,
-			ms(quantile(c.first, 0.5)), ms(quantile(c.delays, 0.5)), ms(quantile(c.delays, 0.9)), ms(quantile(c.delays, 0.99)),
-			ms(c.cpu/time.Duration(max(c.changes, 1))), c.connections, c.memory>>20)
+// round makes the changes of one turn, one after the other.
+func (p filesPlan) round(ctx context.Context, s *side) error {
+	defer s.count(ctx, 100*time.Millisecond)()
+	run, err := s.start(ctx, "", "")
+	if err != nil {
+		return err
 	}
-	peer, own := contenders[0], contenders[1]
-	fmt.Printf("| ratio | %.2f | %.2f | %.2f | %.2f | %.2f | | %.2f |\n",
-		ratio(quantile(own.first, 0.5), quantile(peer.first, 0.5)), ratio(quantile(own.delays, 0.5), quantile(peer.delays, 0.5)),
-		ratio(quantile(own.delays, 0.9), quantile(peer.delays, 0.9)), ratio(quantile(own.delays, 0.99), quantile(peer.delays, 0.99)),
-		ratio(own.cpu/time.Duration(max(own.changes, 1)), peer.cpu/time.Duration(max(peer.changes, 1))), float64(own.memory)/float64(max(peer.memory, 1)))
+	defer run.stop()
+	defer s.weigh(run.pid)
+	spent := meter(run.pid, s.agent.PID())
+	for range p.changes {
+		delay, err := s.change(run.lives, run.file, 1, 0, 0)
+		if err != nil {
+			return run.explain(err)
+		}
+		s.delays = append(s.delays, delay...)
+		// Consul-template asks again after 100 to 120 ms at the earliest; a change in
+		// that time would measure its pause rather than its work.
+		pause(ctx, 130*time.Millisecond)
+	}
+	s.changes += p.changes
+	s.busy.add(spent())
+	return nil
 }
 
-func ratio(a, b time.Duration) float64 { return float64(a) / float64(max(b, 1)) }
-
-// quantile gives the value below which the share q of all lies.
-func quantile(list []time.Duration, q float64) time.Duration {
-	if len(list) == 0 {
-		return 0
+func (p filesPlan) table(peer, own *side) *table {
+	t := &table{
+		what:    fmt.Sprintf("%d services × %d instances, %d changes each in %d rounds", p.services, p.instances, p.changes*p.rounds, p.rounds),
+		columns: []string{"", "start → first file, ms", "PUT → file, ms, p50", "p90", "p99", "CPU per change, ms", "connections", "memory, MB"},
 	}
-	sorted := slices.Clone(list)
-	slices.Sort(sorted)
-	return sorted[min(int(q*float64(len(sorted))), len(sorted)-1)]
+	for _, s := range []*side{peer, own} {
+		t.row(s.name, ms(quantile(s.cold, 0.5)), ms(quantile(s.delays, 0.5)), ms(quantile(s.delays, 0.9)), ms(quantile(s.delays, 0.99)),
+			fmt.Sprintf("%.1f", perChange(s.busy.program, s.changes)), fmt.Sprint(s.connections), fmt.Sprintf("%.0f", megabytes(s.resident)))
+	}
+	part := func(of func(*side) []time.Duration, q float64) string {
+		return fmt.Sprintf("%.2f", ratio(quantile(of(own), q), quantile(of(peer), q)))
+	}
+	cold, delays := func(s *side) []time.Duration { return s.cold }, func(s *side) []time.Duration { return s.delays }
+	t.row("ratio", part(cold, 0.5), part(delays, 0.5), part(delays, 0.9), part(delays, 0.99),
+		fmt.Sprintf("%.2f", ratio(own.busy.program, peer.busy.program)), "", fmt.Sprintf("%.2f", megabytes(own.resident)/megabytes(peer.resident)))
+	return t
 }
+
+func ms(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d)/float64(time.Millisecond)) }

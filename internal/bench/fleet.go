@@ -61,20 +61,9 @@ func (f *fleet) begin() {
 	f.next, f.removals, f.delays, f.awaited = 0, 0, nil, make(map[int]awaited)
 }
 
-// play makes n changes at an even rate, by a schedule: one that took longer does not
-// put off those after it.
+// play makes n changes at an even rate.
 func (f *fleet) play(ctx context.Context, n int, all time.Duration) error {
-	start := time.Now()
-	for i := range n {
-		pause(ctx, time.Until(start.Add(all*time.Duration(i)/time.Duration(n))))
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		if err := f.change(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return evenly(ctx, n, all, f.change)
 }
 
 // change lets an instance of the next service leave, become sick, or return. With

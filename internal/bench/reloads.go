@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strconv"
 	"sync"
 	"time"
@@ -49,7 +47,7 @@ func (p reloadsPlan) run(ctx context.Context, dir string, programs programs) err
 			return fmt.Errorf("%s: %w", w.name, err)
 		}
 	}
-	p.print(ways, fleet)
+	p.table(ways, fleet).print(os.Stdout)
 	return nil
 }
 
@@ -67,23 +65,20 @@ func (p reloadsPlan) turn(ctx context.Context, dir, addr string, stablePort int,
 		return err
 	}
 	defer func() { err = errors.Join(err, site.Stop()) }()
-	var log bytes.Buffer
-	ctx, stop, err := w.start(ctx, site, addr, &log)
+	run, err := w.start(ctx, site, addr)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	if err := site.until(ctx, append(fleet.ports(), stablePort)); err != nil {
-		stop()
-		return fmt.Errorf("the first output: %w\n%s", err, &log)
+	defer run.stop()
+	if err := site.until(run.lives, append(fleet.ports(), stablePort)); err != nil {
+		return run.explain(fmt.Errorf("the first output: %w", err))
 	}
-	site.settle(ctx)
+	site.settle(run.lives)
 	fleet.begin()
-	if err := p.play(ctx, site, stablePort, fleet, w); err != nil {
-		stop()
-		return fmt.Errorf("%w\n%s", err, &log)
+	if err := p.play(run.lives, site, stablePort, fleet, w); err != nil {
+		return run.explain(err)
 	}
-	stop() // a command under way is brought to its end, and counts
+	run.stop() // a command under way is brought to its end, and counts
 	pause(ctx, 200*time.Millisecond)
 	commands, signals, done := site.reloads()
 	w.asked, w.done = max(commands, signals), done // the driver runs no command
@@ -128,15 +123,17 @@ func follow(ctx context.Context, site *site, fleet *fleet) (stop func()) {
 	}
 }
 
-func (p reloadsPlan) print(ways []*way, fleet *fleet) {
-	fmt.Printf("%d changes in %s, of which %d take an instance away, %d services × %d instances, %d clients that keep their connection, %d cores, %s\n\n",
-		p.changes, p.burst, fleet.removals, p.services, p.instances, p.clients, runtime.NumCPU(), time.Now().UTC().Format(time.DateOnly))
-	fmt.Println("| | reloads asked for | reloads done | change live after, ms, p50 | longest | the last one | lost, a connection each | lost, kept connections |")
-	fmt.Println("|---|---|---|---|---|---|---|---|")
-	for _, w := range ways {
-		fmt.Printf("| %s | %d | %d | %s | %s | %s | %d of %d | %d of %d |\n", w.name, w.asked, w.done,
-			whole(quantile(w.delays, 0.5)), whole(quantile(w.delays, 1)), whole(w.last), w.single.Failures, w.single.Requests, w.keptLost, w.kept)
+func (p reloadsPlan) table(ways []*way, fleet *fleet) *table {
+	t := &table{
+		what: fmt.Sprintf("%d changes in %s, of which %d take an instance away, %d services × %d instances, %d clients that keep their connection",
+			p.changes, p.burst, fleet.removals, p.services, p.instances, p.clients),
+		columns: []string{"", "reloads asked for", "reloads done", "change live after, ms, p50", "longest", "the last one", "lost, a connection each", "lost, kept connections"},
 	}
+	for _, w := range ways {
+		t.row(w.name, strconv.Itoa(w.asked), strconv.Itoa(w.done), whole(quantile(w.delays, 0.5)), whole(quantile(w.delays, 1)), whole(w.last),
+			fmt.Sprintf("%d of %d", w.single.Failures, w.single.Requests), fmt.Sprintf("%d of %d", w.keptLost, w.kept))
+	}
+	return t
 }
 
 // whole is a time in milliseconds.

@@ -1,11 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -41,30 +39,13 @@ func waysOf(programs programs) []*way {
 	}
 }
 
-// start runs the program. The context that it gives ends when the program does; stop
-// ends it in good order.
-func (w *way) start(ctx context.Context, site *site, addr string, log *bytes.Buffer) (lives context.Context, stop func(), err error) {
+// start runs the program.
+func (w *way) start(ctx context.Context, site *site, addr string) (*program, error) {
 	config := filepath.Join(site.dir, "config.hcl")
 	if err := os.WriteFile(config, []byte(w.config(site)), 0o644); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, w.path, "-consul-addr", addr, "-log-level", "err", "-config", config)
-	cmd.Env = append(os.Environ(), "STATE_DIRECTORY="+filepath.Join(site.dir, "state"))
-	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		return nil, nil, err
-	}
-	lives, ended := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		ended(fmt.Errorf("the program has ended: %v", cmd.Wait()))
-	}()
-	return lives, func() {
-		_ = cmd.Process.Signal(os.Interrupt)
-		<-done
-	}, nil
+	return startProgram(ctx, site.dir, w.path, "-consul-addr", addr, "-config", config)
 }
 
 // config is in the language of both, but for what only ctmpl has.

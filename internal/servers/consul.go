@@ -173,6 +173,9 @@ func (c *Consul) ready(ctx context.Context) error {
 // 20 s.
 const askTime = 3 * time.Second
 
+// PID is the process ID of the agent.
+func (c *Consul) PID() int { return c.proc.pid() }
+
 // Running says whether the process lives.
 func (c *Consul) Running() bool { return c.proc != nil && c.proc.running() }
 

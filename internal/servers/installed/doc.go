@@ -1,5 +1,5 @@
 // Package installed knows where the programs are that the tests, the demo and
-// the benchmarks start: consul, consul-template, staticcheck and nginx.
+// the benchmarks start: consul, consul-template, staticcheck, benchstat and nginx.
 //
 // What it guarantees:
 //

@@ -17,7 +17,7 @@ type Tool struct {
 	Home    string // directory of the tool module, relative to the repository
 }
 
-// The Go programs that the tests use.
+// The Go programs that tests and measurements use.
 var (
 	Consul = Tool{
 		Name:    "consul",
@@ -37,10 +37,16 @@ var (
 		Package: "honnef.co/go/tools/cmd/staticcheck",
 		Home:    "internal/tools/lint",
 	}
+	Benchstat = Tool{
+		Name:    "benchstat",
+		Module:  "golang.org/x/perf",
+		Package: "golang.org/x/perf/cmd/benchstat",
+		Home:    "internal/tools/benchstat",
+	}
 )
 
 // Tools gives all the Go programs.
-func Tools() []Tool { return []Tool{Consul, ConsulTemplate, Staticcheck} }
+func Tools() []Tool { return []Tool{Consul, ConsulTemplate, Staticcheck, Benchstat} }
 
 // Dir gives the absolute path of the tool module.
 func (t Tool) Dir() (string, error) {

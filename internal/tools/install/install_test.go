@@ -21,7 +21,7 @@ func TestParse(t *testing.T) {
 		names    []string
 		optional bool
 	}{
-		"":                       {names: []string{"nginx", "nginx-lua", "consul", "consul-template", "staticcheck"}},
+		"":                       {names: []string{"nginx", "nginx-lua", "consul", "consul-template", "staticcheck", "benchstat"}},
 		"consul":                 {names: []string{"consul"}},
 		"-optional nginx":        {names: []string{"nginx"}, optional: true},
 		"nginx -optional":        {names: []string{"nginx"}, optional: true},

@@ -1,12 +1,12 @@
 // Command install makes the programs available that the tests need, and prints
 // one line about each:
 //
-//	go run ./internal/tools/install [-optional] [consul] [consul-template] [staticcheck] [nginx] [nginx-lua]
+//	go run ./internal/tools/install [-optional] [consul] [consul-template] [staticcheck] [benchstat] [nginx] [nginx-lua]
 //	go run ./internal/tools/install -path staticcheck
 //
 // Without a name it does all of them. What it guarantees:
 //
-//   - consul, consul-template and staticcheck are built from the versions that
+//   - consul, consul-template, staticcheck and benchstat are built from the versions that
 //     the modules in internal/tools pin, into ctmpl/bin in the user's cache
 //     directory. What is already there is not built again.
 //   - An interrupted build leaves no binary behind, and two runs at a time build
