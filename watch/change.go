@@ -26,6 +26,12 @@ func removed(before, after any) bool {
 	if len(list) < len(old) {
 		return true
 	}
+	for len(old) > 0 && old[0] == list[0] { // the very same mostly, but for one
+		old, list = old[1:], list[1:]
+	}
+	for len(old) > 0 && old[len(old)-1] == list[len(list)-1] {
+		old, list = old[:len(old)-1], list[:len(list)-1]
+	}
 	homes := make(map[place]home, len(list))
 	for _, i := range list {
 		homes[place{i.Node, i.ID}] = home{i.Address, i.Port}

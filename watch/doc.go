@@ -6,7 +6,10 @@
 //   - A Query is a comparable value: two templates that ask the same thing
 //     share one query, one connection and one answer.
 //   - The Store holds the last good answer of each query. An answer that is
-//     equal to the one before is no change and wakes nobody.
+//     equal to the one before is no change and wakes nobody. Of a list that changed, the
+//     elements that are equal to those before are the very same, wherever they stand now:
+//     who has made something of one can tell by its address that it is good still. No
+//     value is changed once it was given out.
 //   - The Scheduler asks for every wanted query over a fixed number of
 //     connections, however many queries there are. While they fit, each waits for
 //     changes all the time; beyond that they take turns within some ten seconds, and

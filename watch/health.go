@@ -3,6 +3,7 @@ package watch
 import (
 	"errors"
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -26,11 +27,24 @@ type health struct {
 
 // trouble is what one query has gone through since its last success.
 type trouble struct {
-	count int
-	text  string // "" when the last attempt worked
-	since time.Time
-	wait  *backoff.ExponentialBackOff
+	count   int
+	refused int    // how often the source took no connection for it; not in count
+	text    string // "" when the last attempt worked
+	since   time.Time
+	// eased is when it was brought forward: others had no trouble any more.
+	eased time.Time
+	wait  *backoff.ExponentialBackOff // nil unless the attempts are counted
 }
+
+// lasted tells whether there was trouble for a while that nothing has eased: not with a query
+// that fails now and then.
+func (t trouble) lasted(now time.Time) bool {
+	return t.text != "" && now.Sub(t.since) >= probeMax && now.Sub(t.eased) >= probeMax
+}
+
+// refusals is how often in a row a query may be refused before that is a failure: when the
+// source is asked less than before, but others take all the connections that there are.
+const refusals = 8
 
 // probeMax bounds the wait between probes of an unreachable source: a probe is
 // one connection attempt, and what is behind it is all of the data.
@@ -40,6 +54,9 @@ func (h *health) down() bool { return !h.downSince.IsZero() }
 
 // failed notes a failure of e and tells when to ask it again.
 func (h *health) failed(e *entry, err error, now time.Time) time.Time {
+	if errors.Is(err, ErrRefused) && e.trouble.refused < refusals {
+		return h.refused(e, now)
+	}
 	if e.trouble.count == 0 {
 		e.trouble.since = now
 	}
@@ -53,10 +70,56 @@ func (h *health) failed(e *entry, err error, now time.Time) time.Time {
 		h.reached(now)
 		h.note(e, err)
 	}
+	return now.Add(h.wait(e))
+}
+
+// refused tells when to ask a query again for which the source took no connection: it has
+// had its turn, so it goes before others as soon as it may.
+func (h *health) refused(e *entry, now time.Time) time.Time {
+	h.reached(now)
+	e.trouble.refused++
+	if e.trouble.refused == 1 {
+		return time.Time{}
+	}
+	return now.Add(rand.N(doubled(h.retry.Backoff, e.trouble.refused, h.retry.MaxBackoff)))
+}
+
+// wait is how long a query waits that has failed. What many have in common they lose and
+// get back at once, as they do not know of each other; so any time up to a bound is as
+// likely, which spreads them out most, and the bound grows with the queries that fail here.
+// See https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/.
+// Where the attempts are counted the waits are as configured: see probeMax.
+func (h *health) wait(e *entry) time.Duration {
+	if h.retry.Attempts <= 0 {
+		return rand.N(doubled(max(h.retry.Backoff, spread(h.failing())), e.trouble.count, h.retry.MaxBackoff))
+	}
 	if e.trouble.wait == nil {
 		e.trouble.wait = newBackOff(h.retry.Backoff, h.retry.MaxBackoff)
 	}
-	return now.Add(e.trouble.wait.NextBackOff())
+	return e.trouble.wait.NextBackOff()
+}
+
+// spread is the time over which n queries are spread that could all be asked at once.
+func spread(n int) time.Duration { return min(time.Duration(n)*20*time.Millisecond, round) }
+
+// failing is how many queries fail now.
+func (h *health) failing() int {
+	n := 0
+	for _, queries := range h.problems {
+		n += queries
+	}
+	return n
+}
+
+// doubled is the wait after so many failures, without jitter.
+func doubled(first time.Duration, failures int, most time.Duration) time.Duration {
+	for range failures - 1 {
+		if first >= most {
+			break
+		}
+		first *= 2
+	}
+	return min(first, most)
 }
 
 // newBackOff gives waits that double, with a jitter of half of them, and that never
@@ -142,9 +205,6 @@ func (h *health) forget(e *entry) {
 // worked notes a success of e.
 func (h *health) worked(e *entry, now time.Time) {
 	h.reached(now)
-	if e.trouble.count == 0 {
-		return
-	}
 	if text := e.trouble.text; text != "" {
 		h.forget(e)
 		say := h.log.Debug

@@ -59,14 +59,13 @@ func (q Query) Compare(o Query) int {
 
 // Param gives one parameter, "" when it is not set.
 func (q Query) Param(name string) string {
-	if q.Params == "" {
-		return ""
+	for pair := range strings.SplitSeq(q.Params, "&") {
+		if key, value, _ := strings.Cut(pair, "="); key == name { // none of the names is changed by escaping
+			value, _ = url.QueryUnescape(value)
+			return value
+		}
 	}
-	values, err := url.ParseQuery(q.Params)
-	if err != nil { // Params comes from url.Values.Encode
-		return ""
-	}
-	return values.Get(name)
+	return ""
 }
 
 // String gives the query as one would write it in a template:

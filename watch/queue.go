@@ -55,3 +55,11 @@ func (p *pace) next(now time.Time) time.Time {
 	}
 	return now.Add(p.limit.ReserveN(now, 1).DelayFrom(now))
 }
+
+// earliest is when the query may be asked again, without a place in the row for it.
+func (p *pace) earliest(now time.Time) time.Time {
+	if p.limit == nil || p.limit.TokensAt(now) >= 0 {
+		return now
+	}
+	return now.Add(time.Duration(-p.limit.TokensAt(now) / paceRate * float64(time.Second)))
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ctmpl/ctmpl/watch"
+	"github.com/ctmpl/ctmpl/watch/watchtest"
 )
 
 // TestWhateverHappens does random things to a scheduler and its source. When they
@@ -31,6 +32,8 @@ type chaos struct {
 	queries []watch.Query
 	wanted  watch.Set
 	step    int
+
+	sentinel *watchtest.Sentinel // nil for none
 }
 
 func newChaos(t *testing.T, seed uint64) *chaos {
@@ -41,13 +44,25 @@ func newChaos(t *testing.T, seed uint64) *chaos {
 		Retry:       watch.Retry{MaxBackoff: 5 * time.Second},
 	}
 	c.rig = newRig(t, c.opt)
-	if c.rand.IntN(2) == 0 {
+	switch c.rand.IntN(3) {
+	case 0:
 		c.rig.sched = watch.NewScheduler(lingerer{c.rig.Source}, c.rig.store, c.opt)
 		c.rig.lingers = lingering
+	case 1:
+		c.guard()
 	}
 	c.queries = c.keys(1 + c.rand.IntN(100))
 	c.latencies(seed)
 	return c
+}
+
+// guard has a sentinel look after the queries when they are many, which fails now and then.
+func (c *chaos) guard() {
+	c.opt.Connections += 16
+	c.sentinel = watchtest.NewSentinel()
+	c.sentinel.Late = time.Duration(c.rand.Int64N(int64(time.Second)))
+	c.rig.Source = c.sentinel.Source
+	c.rig.sched = watch.NewScheduler(c.sentinel, c.rig.store, c.opt)
 }
 
 // lingering is how long a lingerer needs to end when its context has ended.
@@ -129,6 +144,9 @@ func (c *chaos) act() {
 		c.Impatient(c.rand.IntN(2) == 0)
 	case 13:
 		c.Set(c.one(), nil)
+		if c.sentinel != nil {
+			c.sentinel.FailWatch([]error{nil, errBroken, errUnreachable}[c.rand.IntN(3)])
+		}
 	default:
 		for i := range 1 + c.rand.IntN(20) {
 			c.Set(c.one(), fmt.Sprintf("step %d.%d", c.step, i))
@@ -139,6 +157,9 @@ func (c *chaos) act() {
 // calm ends all faults and gives the scheduler the time that it may take.
 func (c *chaos) calm() {
 	c.FailAll(nil)
+	if c.sentinel != nil {
+		c.sentinel.FailWatch(nil)
+	}
 	for _, q := range c.queries {
 		c.Fail(q, nil)
 	}

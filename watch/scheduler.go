@@ -18,8 +18,9 @@ const pollPause = time.Second
 
 // Scheduler decides which query is asked when, within its budget of
 // connections. While the queries fit, each has a blocking query of its own.
-// Beyond that they take turns: all of them within a round, each holding its
-// connection for its share of it.
+// Beyond that, what the source's Sentinel covers is asked when it notices a change; what
+// changed lately has a blocking query of its own. The others take turns: all of them
+// within a round, each holding its connection for its share of it.
 type Scheduler struct {
 	src   Source
 	store *Store
@@ -31,7 +32,8 @@ type Scheduler struct {
 
 	// The rest belongs to the goroutine of Run.
 	entries map[Query]*entry
-	waiting dueHeap
+	lanes   lanes
+	tower   tower
 	running map[*entry]struct{}
 	workers sync.WaitGroup
 	started int // workers; never more than Options.Connections
@@ -47,7 +49,9 @@ type entry struct {
 	after    uint64
 	answered bool // there has been a value
 	due      time.Time
-	pos      int // in the heap of those who wait
+	lane     *lane
+	from     *lane // in which it was started
+	pos      int   // in the heap of those who wait in its lane, -1 when it does not
 	cancel   context.CancelFunc
 	waits    bool // it was asked for something newer than after
 	recalled bool // its connection was taken back
@@ -56,6 +60,14 @@ type entry struct {
 	hold     time.Duration
 	trouble  trouble
 	pace     pace
+
+	// What the sentinel looks after:
+	noticed bool      // the answer may have changed
+	again   bool      // that was noticed while it was being asked for
+	known   bool      // there has been an answer since the sentinel looks after it
+	changed time.Time // the answer, the last time
+	patrols bool      // it was asked though nothing was noticed
+	looked  uint64    // what the sentinel had noticed by then
 }
 
 type job struct {
@@ -80,6 +92,8 @@ func NewScheduler(src Source, store *Store, opt Options) *Scheduler {
 		src: src, store: store, opt: opt,
 		wake:    make(chan struct{}, 1),
 		entries: map[Query]*entry{},
+		lanes:   newLanes(),
+		tower:   newTower(src),
 		running: map[*entry]struct{}{},
 		jobs:    make(chan job),
 		results: make(chan result),
@@ -114,14 +128,19 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	defer timer.Stop()
 	for s.fatal == nil {
 		s.adopt()
+		s.watchtower(ctx)
 		s.dispatch(ctx)
-		timer.Reset(min(s.untilDue(), s.store.settle(time.Now())))
+		timer.Reset(min(s.untilDue(), s.untilClimb(), s.store.settle(time.Now())))
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-s.wake:
 		case r := <-s.results:
 			s.finish(ctx, r)
+		case n := <-s.tower.notices:
+			s.heed(n)
+		case err := <-s.tower.ended:
+			s.fallen(err, time.Now())
 		case <-timer.C:
 		}
 	}
@@ -164,11 +183,14 @@ func (s *Scheduler) adopt() {
 		case e == nil:
 			e = &entry{q: q, pos: -1}
 			s.entries[q] = e
-			heap.Push(&s.waiting, e)
+			e.move(s.laneOf(e))
+			e.lane.push(e)
 		case e.removed:
 			e.removed = false
+			e.move(s.laneOf(e))
 		}
 	}
+	s.cover()
 }
 
 // remove forgets e. While it is under way its entry stays, so that the query is not
@@ -178,10 +200,10 @@ func (s *Scheduler) remove(e *entry) {
 	s.health.forget(e)
 	if _, ok := s.running[e]; !ok {
 		delete(s.entries, e.q)
-		heap.Remove(&s.waiting, e.pos)
+		e.leave()
 		return
 	}
-	e.removed, e.answered, e.after = true, false, 0
+	e.removed, e.answered, e.known, e.after = true, false, false, 0
 	e.recall()
 }
 
@@ -189,10 +211,11 @@ func (s *Scheduler) remove(e *entry) {
 // for longer, from a time with fewer queries, is not taken back for that: new
 // queries take the places of as many as they need.
 func (s *Scheduler) share() time.Duration {
-	if len(s.entries) <= s.opt.Connections {
+	turns := &s.lanes.turns
+	if len(turns.members) <= turns.most {
 		return s.opt.Hold
 	}
-	return min(s.opt.Hold, round*time.Duration(s.opt.Connections)/time.Duration(len(s.entries)))
+	return min(s.opt.Hold, round*time.Duration(turns.most)/time.Duration(len(turns.members)))
 }
 
 // recall takes back the connection that e holds.
@@ -201,68 +224,36 @@ func (e *entry) recall() {
 	e.cancel()
 }
 
-// dispatch gives what is due to free workers.
-func (s *Scheduler) dispatch(ctx context.Context) {
-	now := time.Now()
-	for s.waiting.Len() > 0 && len(s.running) < s.opt.Connections && s.mayStart(now) {
-		s.start(ctx, heap.Pop(&s.waiting).(*entry), now)
-	}
-	if s.waiting.Len() > 0 && len(s.running) == s.opt.Connections && s.waiting[0].due.IsZero() && !s.health.down() {
-		s.preempt()
-	}
-}
-
-// mayStart tells whether the query at the head of the line may go now. An
-// unreachable source is asked by one query at a time.
-func (s *Scheduler) mayStart(now time.Time) bool {
-	if s.health.down() {
-		return s.health.probe == nil && !now.Before(s.health.probeAt)
-	}
-	return !s.waiting[0].due.After(now)
-}
-
-func (s *Scheduler) start(ctx context.Context, e *entry, now time.Time) {
+// start gives the query at the head of a lane to a worker.
+func (s *Scheduler) start(ctx context.Context, l *lane, now time.Time) {
+	e := heap.Pop(&l.waiting).(*entry)
 	jobCtx, cancel := context.WithCancel(ctx)
-	e.cancel, e.recalled, e.waits = cancel, false, e.after > 0
-	e.started, e.hold = now, s.share()
+	e.cancel, e.recalled, e.again, e.patrols, e.from = cancel, false, false, false, l
+	after := e.after
+	switch l {
+	case &s.lanes.turns:
+		e.hold = s.share()
+	case &s.lanes.hot:
+		e.hold = s.opt.Hold
+	default:
+		e.hold = min(s.opt.Hold, fetchHold)
+		if !e.noticed {
+			after = 0
+		}
+		e.patrols, e.looked = e.known && !e.noticed, s.tower.src.Noticed(e.q)
+	}
+	e.started, e.waits = now, after > 0
 	if s.health.down() {
 		s.health.probe = e
 	}
 	s.running[e] = struct{}{}
+	l.running++
 	if s.started < len(s.running) {
 		s.started++
 		s.workers.Go(func() { s.work(ctx) })
 	}
 	select {
-	case s.jobs <- job{e: e, ctx: jobCtx, q: e.q, after: e.after, hold: e.hold}:
+	case s.jobs <- job{e: e, ctx: jobCtx, q: e.q, after: after, hold: e.hold}:
 	case <-ctx.Done():
 	}
-}
-
-// preempt takes the connection of the query that has held one for longest, so
-// that a query without any answer gets it at once.
-func (s *Scheduler) preempt() {
-	var oldest *entry
-	for e := range s.running {
-		if e.waits && (oldest == nil || e.started.Before(oldest.started)) {
-			oldest = e
-		}
-	}
-	if oldest != nil {
-		oldest.recall()
-	}
-}
-
-// untilDue is the time until the next query can be started.
-func (s *Scheduler) untilDue() time.Duration {
-	if s.waiting.Len() == 0 || len(s.running) == s.opt.Connections {
-		return time.Hour // until a result or a new set comes
-	}
-	if s.health.down() {
-		if s.health.probe != nil {
-			return time.Hour
-		}
-		return time.Until(s.health.probeAt)
-	}
-	return time.Until(s.waiting[0].due)
 }

@@ -45,3 +45,7 @@ var ErrUnreachable = errors.New("cannot be reached")
 // ErrNoAnswer is wrapped by the error of a query that was cut off, or took too long:
 // it tells nothing of whether others are answered.
 var ErrNoAnswer = errors.New("no answer")
+
+// ErrRefused is wrapped by the error of a query for which the source took no connection
+// (see Budgeted): it is to be asked again when fewer are under way.
+var ErrRefused = errors.New("connection refused for now")

@@ -1,7 +1,7 @@
 package watch
 
 import (
-	"reflect"
+	"iter"
 	"sync"
 	"time"
 )
@@ -11,24 +11,20 @@ import (
 type Store struct {
 	mu      sync.RWMutex
 	rev     uint64
-	answers map[Query]stored
+	answers map[Query]*Stored
 	dirty   map[Query]Change
 	trust   trust
 	changed chan struct{}
 }
 
-type stored struct {
-	value any
-	rev   uint64
-}
-
 // NewStore makes an empty store.
 func NewStore() *Store {
-	return &Store{answers: map[Query]stored{}, dirty: map[Query]Change{}, trust: newTrust(), changed: make(chan struct{}, 1)}
+	return &Store{answers: map[Query]*Stored{}, dirty: map[Query]Change{}, trust: newTrust(), changed: make(chan struct{}, 1)}
 }
 
 // Put stores v as the answer to q. A value equal to the one before is no change;
-// otherwise the answer gets a new revision and the reader of Changed wakes.
+// otherwise the answer gets a new revision and the reader of Changed wakes. Elements of
+// a list that are equal to those before stay the very same.
 func (s *Store) Put(q Query, v any) {
 	s.update(q, v, func(*trust) bool { return false })
 }
@@ -56,14 +52,19 @@ func (s *Store) observe(q Query, a Answer, now time.Time) (anew bool) {
 
 // update stores v, unless it is nil, and lets judge tell whether doubts have changed.
 func (s *Store) update(q Query, v any, judge func(*trust) bool) (changed bool) {
-	old, _, had := s.Get(q)
-	changed = v != nil && !(had && reflect.DeepEqual(old, v))
-	removals := changed && removed(old, v) // not under the lock, both take a while
+	changed = v != nil
+	removals := false
+	if old, _, had := s.Get(q); had && changed { // not under the lock, it takes a while
+		var same bool
+		v, same = share(old, v)
+		changed = !same
+		removals = changed && removed(old, v)
+	}
 	s.mu.Lock()
 	wake := judge(&s.trust) || changed
 	if changed {
 		s.rev++
-		s.answers[q] = stored{value: v, rev: s.rev}
+		s.replace(q, &Stored{Value: v, Revision: s.rev})
 		s.dirty[q] = Change{Removals: s.dirty[q].Removals || removals}
 	}
 	s.mu.Unlock()
@@ -82,10 +83,10 @@ func (s *Store) wake() {
 
 // Get gives the last good answer to q and its revision. ok is false while there is none.
 func (s *Store) Get(q Query) (v any, rev uint64, ok bool) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	a, ok := s.answers[q]
-	return a.value, a.rev, ok
+	if a := s.Last(q); a != nil {
+		return a.Value, a.Revision, true
+	}
+	return nil, 0, false
 }
 
 // Doubt notes why the answer to q may lack something; "" takes that back. A change of
@@ -105,6 +106,22 @@ func (s *Store) Doubted(q Query) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.trust.doubt(q)
+}
+
+// Doubts gives those of the queries whose answers are not to be trusted, each with why.
+func (s *Store) Doubts(queries iter.Seq[Query]) map[Query]string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	doubts := map[Query]string{}
+	if s.trust.full() {
+		return doubts
+	}
+	for q := range queries {
+		if why := s.trust.doubt(q); why != "" {
+			doubts[q] = why
+		}
+	}
+	return doubts
 }
 
 // settle takes back the doubts whose time is over, and gives the time until the next.
@@ -137,7 +154,7 @@ func (s *Store) Keep(keep func(Query) bool) {
 	defer s.mu.Unlock()
 	for q := range s.answers {
 		if !keep(q) {
-			delete(s.answers, q)
+			s.replace(q, nil)
 			delete(s.dirty, q)
 		}
 	}
@@ -148,7 +165,7 @@ func (s *Store) Keep(keep func(Query) bool) {
 func (s *Store) Drop(q Query) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.answers, q)
+	s.replace(q, nil)
 	delete(s.dirty, q)
 	s.trust.drop(q)
 }

@@ -38,6 +38,9 @@ func (t *trust) doubt(q Query) string {
 	return t.said[q]
 }
 
+// full tells whether nothing is doubted.
+func (t *trust) full() bool { return len(t.anew) == 0 && len(t.said) == 0 }
+
 // say notes what the source said of its answer to q, and tells whether that is new.
 func (t *trust) say(q Query, why string) bool {
 	if t.said[q] == why {

@@ -10,10 +10,6 @@ import (
 	"github.com/ctmpl/ctmpl/watch/consul"
 )
 
-// connections is the budget of connections to the Consul agent, which allows 200
-// from one client address and is also used by others there.
-const connections = 160
-
 // catalogReaders is how many queries wait for a change of a catalog file at once.
 // They cost no connection.
 const catalogReaders = 10_000
@@ -32,7 +28,7 @@ type feed struct {
 // newFeed makes the source that the configuration names. It asks nothing yet.
 func (d *daemon) newFeed(cfg *config.Config) (*feed, error) {
 	f := &feed{done: make(chan struct{})}
-	opt := watch.Options{Hold: cfg.BlockQueryWait, Log: d.log, Connections: connections, Retry: retry(cfg.Consul.Retry)}
+	opt := watch.Options{Hold: cfg.BlockQueryWait, Log: d.log, Retry: retry(cfg.Consul.Retry)}
 	var src watch.Source
 	if cfg.Catalog != "" {
 		opened, err := catalog.Open(cfg.Catalog)
@@ -42,7 +38,9 @@ func (d *daemon) newFeed(cfg *config.Config) (*feed, error) {
 		opt.Name, opt.Connections = "the catalog "+cfg.Catalog, catalogReaders
 		f.catalog, f.close, src = opened, func() {}, opened
 	} else {
-		client, err := consul.New(clientConfig(cfg))
+		connection := clientConfig(cfg)
+		connection.Log = d.log
+		client, err := consul.New(connection)
 		if err != nil {
 			return nil, &configError{err}
 		}
@@ -81,7 +79,8 @@ func retry(r config.Retry) watch.Retry {
 
 // sameFeed tells whether two configurations ask the same source in the same way.
 func sameFeed(a, b *config.Config) bool {
-	return a.Catalog == b.Catalog && reflect.DeepEqual(a.Consul, b.Consul) && a.MaxStale == b.MaxStale && a.BlockQueryWait == b.BlockQueryWait
+	return a.Catalog == b.Catalog && reflect.DeepEqual(a.Consul, b.Consul) && a.MaxStale == b.MaxStale && a.BlockQueryWait == b.BlockQueryWait &&
+		a.Limits.Connections == b.Limits.Connections && a.Limits.RequestsPerSecond == b.Limits.RequestsPerSecond
 }
 
 // sameData tells whether the answers of one configuration's source are good for

@@ -168,9 +168,10 @@ func clientConfig(cfg *config.Config) consul.Config {
 			Enabled: c.SSL.Enabled, Verify: c.SSL.Verify, CACert: c.SSL.CACert, CACertPEM: c.SSL.CACertBytes,
 			CAPath: c.SSL.CAPath, Cert: c.SSL.Cert, Key: c.SSL.Key, ServerName: c.SSL.ServerName,
 		},
-		Transport:   consul.Transport(c.Transport),
-		MaxStale:    cfg.MaxStale,
-		Connections: connections,
+		Transport:         consul.Transport(c.Transport),
+		MaxStale:          cfg.MaxStale,
+		Connections:       cfg.Limits.Connections,
+		RequestsPerSecond: cfg.Limits.RequestsPerSecond,
 	}
 	if c.Auth.On() {
 		out.Username, out.Password = c.Auth.Username, c.Auth.Password

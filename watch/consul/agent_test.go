@@ -138,6 +138,7 @@ func newSource(t *testing.T, cfg consul.Config) *consul.Source {
 	if err != nil {
 		t.Fatal(err)
 	}
+	src.Settle()
 	return src
 }
 

@@ -3,6 +3,7 @@ package consul
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -26,9 +27,15 @@ type Config struct {
 	TLS       TLS
 	Transport Transport
 
-	MaxStale    time.Duration // 0 reads from the leader only
-	Connections int           // the most that may be open at once, 0 for no limit
+	MaxStale          time.Duration // 0 reads from the leader only
+	Connections       int           // the most that may be open at once, 160 by default
+	RequestsPerSecond int           // the most that are begun in a second, 0 for any number
+	Log               *slog.Logger  // nil for none
 }
+
+// defaultConnections leaves some of the 200 connections that an agent allows one address
+// (limits.http_max_conns_per_client) to others there.
+const defaultConnections = 160
 
 // TLS is what an HTTPS connection needs. Verify nil leaves it to the environment.
 type TLS struct {
@@ -57,22 +64,48 @@ type Transport struct {
 // New makes a source. It reads certificate and token files, but does not connect.
 func New(cfg Config) (*Source, error) {
 	c := clientConfig(cfg)
-	source := &Source{addr: c.Address, maxStale: cfg.MaxStale, silence: silence, poll: pollTime}
-	c.Transport = transport(cfg)
+	source := &Source{addr: c.Address, maxStale: cfg.MaxStale, silence: silence, poll: pollTime, patrol: patrolGap, bucket: newBucket(cfg.RequestsPerSecond)}
+	tr := transport(cfg)
+	tr.DisableCompression = onThisHost(c.Address)
 	if path, ok := strings.CutPrefix(c.Address, "unix://"); ok {
-		overSocket(c, path)
+		overSocket(c, tr, path)
 	}
 	var err error
 	// The client would let the environment win over what is configured.
-	if c.Transport.TLSClientConfig, err = api.SetupTLSConfig(&c.TLSConfig); err != nil {
+	if tr.TLSClientConfig, err = api.SetupTLSConfig(&c.TLSConfig); err != nil {
 		return nil, fmt.Errorf("cannot set up TLS for Consul: %w", err)
 	}
+	https := c.Scheme == "https" || strings.HasPrefix(c.Address, "https://")
+	log, name := logger(cfg.Log), "Consul at "+source.addr
+	source.cuts = cuts{log: log, name: name}
+	source.transport = newCounted(newBudget(tr.MaxConnsPerHost, https, name, log), tr)
+	c.HttpClient = &http.Client{Transport: source.transport}
 	if source.client, err = api.NewClient(c); err != nil {
 		return nil, fmt.Errorf("cannot set up the Consul client: %w", err)
 	}
 	source.hide, source.anonymous = secrets(c), c.Token == ""
-	source.transport = c.Transport
+	var sample *http.Request
+	if source.target, sample, err = newTarget(c); err != nil {
+		return nil, fmt.Errorf("cannot set up the Consul client: %w", err)
+	}
+	proxy, err := tr.Proxy(sample)
+	source.proxied = proxy != nil || err != nil
+	tr.DisableCompression = onThisMachine(sample.URL.Hostname())
 	return source, nil
+}
+
+// onThisMachine tells whether an agent is here: to compress what it sends would take longer
+// than to send it, of both.
+func onThisMachine(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func logger(log *slog.Logger) *slog.Logger {
+	if log == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return log
 }
 
 // clientConfig is the configuration of the client: that of the environment, with cfg
@@ -119,11 +152,25 @@ func unescape(s string) string {
 	return s
 }
 
+// onThisHost tells whether the agent is here. Its answers come without compression then: that
+// costs it half as much again as the answer itself, and no network gains by it.
+func onThisHost(address string) bool {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		rest = address
+	} else if scheme == "unix" {
+		return true
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	name := (&url.URL{Host: host}).Hostname()
+	return name == "localhost" || net.ParseIP(name).IsLoopback()
+}
+
 // overSocket has the transport connect to a unix socket. The client can do that by
 // itself, but then without a limit to the connections and without keeping them.
-func overSocket(c *api.Config, path string) {
-	dial := c.Transport.DialContext
-	c.Transport.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, "unix", path) }
+func overSocket(c *api.Config, tr *http.Transport, path string) {
+	dial := tr.DialContext
+	tr.DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, "unix", path) }
 	c.Address = "localhost" // which no proxy is asked for
 }
 
@@ -170,30 +217,23 @@ func setTLS(c *api.Config, cfg TLS) {
 // transport keeps as many connections as the budget allows, and no more: a
 // query that waits for a connection is better than an agent that refuses one.
 func transport(cfg Config) *http.Transport {
-	t := cfg.Transport
+	t, connections := cfg.Transport, positive(cfg.Connections, defaultConnections)
 	dialer := &net.Dialer{Timeout: positive(t.DialTimeout, 30*time.Second), KeepAlive: positive(t.DialKeepAlive, 30*time.Second)}
-	tr := &http.Transport{
+	return &http.Transport{
 		Proxy:               http.ProxyFromEnvironment,
 		DialContext:         dialer.DialContext,
 		DisableKeepAlives:   t.DisableKeepAlives,
 		IdleConnTimeout:     positive(t.IdleConnTimeout, 90*time.Second),
 		TLSHandshakeTimeout: positive(t.TLSHandshakeTimeout, 10*time.Second),
 		MaxIdleConns:        t.MaxIdleConns,
-		MaxIdleConnsPerHost: cfg.Connections,
-		MaxConnsPerHost:     cfg.Connections,
+		MaxIdleConnsPerHost: positive(t.MaxIdleConnsPerHost, connections),
+		MaxConnsPerHost:     min(positive(t.MaxConnsPerHost, connections), connections),
 	}
-	if t.MaxIdleConnsPerHost > 0 {
-		tr.MaxIdleConnsPerHost = t.MaxIdleConnsPerHost
-	}
-	if t.MaxConnsPerHost > 0 && (cfg.Connections == 0 || t.MaxConnsPerHost < cfg.Connections) {
-		tr.MaxConnsPerHost = t.MaxConnsPerHost
-	}
-	return tr
 }
 
-func positive(d, def time.Duration) time.Duration {
-	if d > 0 {
-		return d
+func positive[T ~int | ~int64](n, def T) T {
+	if n > 0 {
+		return n
 	}
 	return def
 }

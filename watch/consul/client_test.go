@@ -183,6 +183,18 @@ func TestAddr(t *testing.T) {
 	}
 }
 
+func TestCompression(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]bool{
+		"": false, "localhost:8500": false, "http://127.0.0.1:8500/x": false, "https://[::1]:8501": false, "unix:///run/consul.sock": false,
+		"127.8.9.1": false, "10.0.0.1:8500": true, "https://consul.example": true, "consul:8500": true,
+	} {
+		if got := newSource(t, consul.Config{Address: address}).Compresses(); got != want {
+			t.Errorf("%s: %v", address, got)
+		}
+	}
+}
+
 func TestUserInAddress(t *testing.T) {
 	t.Parallel()
 	a := newAgent(t, map[string]reply{"/pre/fix/v1/kv/a": {body: "[]"}})

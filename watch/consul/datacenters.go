@@ -25,6 +25,9 @@ func (s *Source) datacenters(ctx context.Context, q watch.Query) (any, error) {
 }
 
 func (s *Source) listDatacenters(ctx context.Context) ([]string, error) {
+	if err := s.admit(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.silence)
 	defer cancel()
 	list := []string{}
@@ -49,6 +52,9 @@ func (s *Source) working(ctx context.Context, all []string) ([]string, error) {
 
 // try asks a datacenter for data of its leader.
 func (s *Source) try(ctx context.Context, dc string) error {
+	if err := s.admit(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, min(dcTime, s.silence))
 	defer cancel()
 	opts := &api.QueryOptions{Datacenter: dc, RequireConsistent: true}

@@ -51,6 +51,10 @@ func (s *Source) explain(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return &refusal{s.firstLine(refused.text)}
+	}
 	var status api.StatusError
 	if errors.As(err, &status) {
 		return fmt.Errorf("HTTP status %d: %s", status.Code, s.firstLine(status.Body))

@@ -41,6 +41,9 @@ func (s *Source) look(ctx context.Context, read lister, q watch.Query, after uin
 
 // partitions reads the list of partitions, which only Consul Enterprise has.
 func (s *Source) partitions(ctx context.Context, _ watch.Query) (any, error) {
+	if err := s.admit(ctx); err != nil {
+		return nil, err
+	}
 	ctx, cancel := context.WithTimeout(ctx, s.silence)
 	defer cancel()
 	partitions, _, err := s.client.Partitions().List(ctx, (&api.QueryOptions{}).WithContext(ctx))

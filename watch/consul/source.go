@@ -17,12 +17,12 @@ package consul
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"golang.org/x/time/rate"
 
 	"github.com/ctmpl/ctmpl/watch"
 )
@@ -30,13 +30,20 @@ import (
 // Source is a watch.Source backed by a Consul agent.
 type Source struct {
 	client    *api.Client
-	transport *http.Transport // of client
+	transport *counted // of client
+	bucket    *rate.Limiter
+	cuts      cuts
 	addr      string
 	maxStale  time.Duration
 	silence   time.Duration
 	poll      time.Duration
 	anonymous bool              // there is no token
 	hide      *strings.Replacer // of secrets, in what others send
+	intern    interner
+	sentinels sentinels
+	target    target // of probes
+	proxied   bool   // there is a proxy in between
+	patrol    time.Duration
 }
 
 // silence is how much longer than it was asked to hold an agent may take. Consul
@@ -61,14 +68,15 @@ func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold ti
 	if !ok {
 		return watch.Answer{}, fmt.Errorf("no such kind of query: %s", q.Kind)
 	}
-	value, meta, err := s.read(ctx, read, q, after, hold, s.maxStale > 0)
-	if err == nil && s.maxStale > 0 && meta.LastContact > s.maxStale {
+	value, meta, err := s.wait(ctx, read, q, after, s.hold(hold))
+	if err == nil && s.lags(meta.LastContact) {
 		// The leader's answer is due now: the wait is over already.
 		value, meta, err = s.read(ctx, read, q, 0, 0, false)
 	}
 	if err != nil {
 		return watch.Answer{}, s.failure(ctx, q, err)
 	}
+	s.learn(q, value, meta.LastIndex)
 	doubt, err := s.doubt(ctx, read, q, value, meta)
 	if err != nil { // an empty answer that is not certain is none
 		return watch.Answer{}, s.failure(ctx, q, err)
@@ -76,18 +84,26 @@ func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold ti
 	return watch.Answer{Value: value, Version: meta.LastIndex, Indexed: true, Doubt: doubt}, nil
 }
 
+// lags tells whether a server has heard of its leader too long ago for its answer to count.
+func (s *Source) lags(contact time.Duration) bool { return s.maxStale > 0 && contact > s.maxStale }
+
 // read asks once, and waits for the answer as long as an agent may take.
 func (s *Source) read(ctx context.Context, read reader, q watch.Query, after uint64, hold time.Duration, stale bool) (any, *api.QueryMeta, error) {
 	opts := options(q)
 	opts.AllowStale = stale
 	limit := s.silence
+	if err := s.admit(ctx); err != nil {
+		return nil, nil, err
+	}
 	if after > 0 {
 		opts.WaitIndex, opts.WaitTime = after, hold
 		limit += hold + hold/16
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return read(s.client, q, opts.WithContext(ctx))
+	value, meta, err := read(s.client, q, opts.WithContext(ctx))
+	s.intern.value(value)
+	return value, meta, err
 }
 
 func options(q watch.Query) *api.QueryOptions {

@@ -26,6 +26,9 @@ type Source struct {
 	spy       func(q watch.Query, after uint64, hold time.Duration)
 	impatient bool
 
+	changed  chan struct{} // closed when any answer changes
+	restarts int
+
 	running map[watch.Query]int
 	fetches map[watch.Query]int
 	sum     Counts
@@ -50,7 +53,7 @@ type answer struct {
 
 // New makes a source that has no answer to anything.
 func New() *Source {
-	return &Source{index: 1, answers: map[watch.Query]*answer{}, running: map[watch.Query]int{}, fetches: map[watch.Query]int{}}
+	return &Source{index: 1, answers: map[watch.Query]*answer{}, changed: make(chan struct{}), running: map[watch.Query]int{}, fetches: map[watch.Query]int{}}
 }
 
 // Set makes value the answer to q, with a new version, also when it is equal to the
@@ -86,6 +89,7 @@ func (s *Source) FailAll(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
+	s.tell()
 	for _, a := range s.answers {
 		a.tell()
 	}
@@ -97,9 +101,11 @@ func (s *Source) Restart() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.index = 1
+	s.restarts++
 	for _, a := range s.answers {
 		a.version = 1
 	}
+	s.tell()
 }
 
 // Slow makes a Fetch of q take that long before anything else; nil ends that.
@@ -237,6 +243,38 @@ func (s *Source) change(q watch.Query, f func(*answer)) {
 	a := s.answer(q)
 	f(a)
 	a.tell()
+	s.tell()
+}
+
+// tell wakes whoever waits for any change.
+func (s *Source) tell() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// news is closed when anything changes.
+func (s *Source) news() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.changed
+}
+
+// failure is the error that all queries have.
+func (s *Source) failure() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// versions gives those of all answers, and how often the source has begun anew.
+func (s *Source) versions() (map[watch.Query]uint64, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := make(map[watch.Query]uint64, len(s.answers))
+	for q, a := range s.answers {
+		all[q] = a.version
+	}
+	return all, s.restarts
 }
 
 func (a *answer) tell() {

@@ -148,6 +148,7 @@ func Defaults() *Config {
 		ReloadSignal:   Signal(syscall.SIGHUP),
 		ApproveSignal:  NoSignal,
 		History:        3,
+		Limits:         Limits{Connections: 160}, // of 200 that an agent allows all programs of a host
 	}
 	for _, name := range []string{"CT_LOG", "CONSUL_TEMPLATE_LOG", "CONSUL_TEMPLATE_LOG_LEVEL"} {
 		if level := strings.TrimSpace(os.Getenv(name)); level != "" {

@@ -45,6 +45,22 @@ func TestFlagsWinOverFilesAndThoseOverTheEnvironment(t *testing.T) {
 	}
 }
 
+func TestLimits(t *testing.T) {
+	c, err := load(t, "limits { requests_per_second = 50 }")
+	if err != nil || c.Limits.Connections != 160 || c.Limits.RequestsPerSecond != 50 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	c, err = load(t, "limits { connections = 20 output_bytes = 5 }")
+	if err != nil || c.Limits.Connections != 20 || c.Limits.RequestsPerSecond != 0 || c.Limits.OutputBytes != 5 {
+		t.Errorf("got %+v, %v", c, err)
+	}
+	for _, text := range []string{"connections = 0", "connections = -1", "requests_per_second = -1", "conections = 1"} {
+		if _, err := load(t, "limits { "+text+" }"); err == nil || !strings.Contains(err.Error(), "test.hcl:1") {
+			t.Errorf("%s: got %v", text, err)
+		}
+	}
+}
+
 func TestTemplateArgument(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct{ arg, source, destination, command string }{

@@ -159,12 +159,16 @@ func (f *LogFormat) UnmarshalText(text []byte) error {
 	return fmt.Errorf("unknown log format %q: known are text and json", text)
 }
 
-// Limits bound what a template may do.
+// Limits bound what a template may do, and what Consul is asked.
 type Limits struct {
 	// OutputBytes is the most that a template may print.
 	OutputBytes int64 `conf:"output_bytes"`
 	// ExecutionTime is the longest that an execution may take.
 	ExecutionTime time.Duration `conf:"execution_time"`
+	// Connections is the most that are open to Consul at once.
+	Connections int `conf:"connections" min:"1"`
+	// RequestsPerSecond is the most that Consul is asked in a second; 0: any number.
+	RequestsPerSecond int `conf:"requests_per_second" min:"0"`
 }
 
 // errNotYet says that consul-template has something which ctmpl does not have yet.

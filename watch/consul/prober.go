@@ -1,0 +1,183 @@
+package consul
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+const (
+	// probers is the number of connections for probes.
+	probers = 4
+	// pipelined is how many requests go over one of them before their answers are read
+	// (https://www.rfc-editor.org/rfc/rfc9112#name-pipelining): answers of two bytes cost
+	// more to wait for than to make.
+	pipelined = 16
+)
+
+// prober asks for the index of many small answers. It has connections of its own.
+type prober struct {
+	src   *Source
+	conns chan *probing
+}
+
+// probing is one connection.
+type probing struct {
+	conn net.Conn // nil while there is none
+	in   *bufio.Reader
+}
+
+func newProber(s *Source) *prober {
+	p := &prober{src: s, conns: make(chan *probing, probers)}
+	for range probers {
+		p.conns <- &probing{}
+	}
+	return p
+}
+
+// close ends the connections. No probe may be under way.
+func (p *prober) close() {
+	for range probers {
+		c := <-p.conns
+		c.close()
+		p.conns <- c
+	}
+}
+
+func (c *probing) close() {
+	if c.conn != nil {
+		_ = c.conn.Close()
+		c.conn = nil
+	}
+}
+
+// probe asks for n answers, whose paths path gives, and tells the index of each as soon as
+// it is known. tell is called by several goroutines. A path is what follows /v1/.
+func (p *prober) probe(ctx context.Context, n int, path func(i int) string, tell func(i int, index uint64)) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	batch := int64(max(1, min(pipelined, n/probers)))
+	for range min(probers, n) {
+		workers.Go(func() {
+			c := <-p.conns
+			defer func() { p.conns <- c }()
+			for ctx.Err() == nil {
+				to := next.Add(batch)
+				from := to - batch
+				if from >= int64(n) {
+					return
+				}
+				if err := p.ask(ctx, c, int(from), int(min(to, int64(n))), path, tell); err != nil {
+					c.close()
+					cancel(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+	return context.Cause(ctx)
+}
+
+// ask sends the requests of one batch, and reads the answers.
+func (p *prober) ask(ctx context.Context, c *probing, from, to int, path func(int) string, tell func(int, uint64)) error {
+	var b []byte
+	for i := from; i < to; i++ {
+		if err := p.src.admit(ctx); err != nil {
+			return err
+		}
+		b = append(append(append(append(b, "GET "...), p.src.target.prefix...), path(i)...), p.src.target.head...)
+	}
+	again := c.conn != nil
+	if err := p.send(ctx, c, b); err != nil {
+		return err
+	}
+	conn := c.conn
+	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	for i := from; i < to; i++ {
+		index, err := p.receive(c)
+		if err != nil && again && i == from { // the agent has closed it meanwhile, as it may
+			c.close()
+			return p.ask(ctx, c, from, to, path, tell)
+		}
+		if err != nil {
+			return p.src.explain(ctx, err)
+		}
+		tell(i, index)
+	}
+	return nil
+}
+
+// send writes requests, over a new connection when there is none.
+func (p *prober) send(ctx context.Context, c *probing, b []byte) error {
+	if c.conn == nil {
+		if err := p.dial(ctx, c); err != nil {
+			return p.src.explain(ctx, err)
+		}
+	}
+	_ = c.conn.SetDeadline(time.Now().Add(p.src.silence))
+	if _, err := c.conn.Write(b); err != nil {
+		c.close()
+		return p.src.explain(ctx, err)
+	}
+	return nil
+}
+
+func (p *prober) dial(ctx context.Context, c *probing) error {
+	target := p.src.target
+	conn, err := p.src.transport.plain.DialContext(ctx, "tcp", target.address)
+	if err != nil {
+		return err
+	}
+	if target.https {
+		config := p.src.transport.plain.TLSClientConfig.Clone()
+		if config.ServerName == "" {
+			config.ServerName, _, _ = net.SplitHostPort(target.address)
+		}
+		secure := tls.Client(conn, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			_ = conn.Close()
+			return err
+		}
+		conn = secure
+	}
+	c.conn, c.in = conn, bufio.NewReaderSize(conn, 16<<10)
+	return nil
+}
+
+// receive reads one answer.
+func (p *prober) receive(c *probing) (index uint64, err error) {
+	resp, err := http.ReadResponse(c.in, nil)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
+		if resp.StatusCode == http.StatusTooManyRequests {
+			return 0, fmt.Errorf("%w: %s", watch.ErrRefused, text)
+		}
+		return 0, fmt.Errorf("HTTP status %d: %s", resp.StatusCode, p.src.firstLine(string(text)))
+	}
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return 0, err
+	}
+	if resp.Close {
+		c.close()
+	}
+	if contact, _ := strconv.Atoi(resp.Header.Get("X-Consul-Lastcontact")); p.src.lags(time.Duration(contact) * time.Millisecond) {
+		return 0, errLags
+	}
+	return strconv.ParseUint(resp.Header.Get("X-Consul-Index"), 10, 64)
+}

@@ -1,0 +1,299 @@
+package consul
+
+import (
+	"hash/maphash"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// scope is what is known of one part of the catalog: enough to tell from the indexes of
+// nodes and services, and from lists of checks, which answers may have changed.
+type scope struct {
+	src *Source
+	key scopeKey
+
+	mu       sync.Mutex
+	services map[string]*lookedAfter // by name
+	lists    [2]watch.Set            // the queries for services, and for nodes
+	details  map[string]watch.Set    // the queries for one node, by its name
+	keys     map[string]watch.Set    // the queries for a key, by its name
+	nodes    map[string]*nodeState   // by name
+	prefixes []string                // whose keys are looked after
+	catalog  bool                    // Watch looks after the catalog
+	counted  int                     // keys that there were when it began
+	table    uint64                  // index of services and nodes
+	baseline bool                    // the index of each node has been seen
+	coarse   bool                    // which tells nothing: they are all the same
+	listedAt time.Time               // when lists of services were asked for without knowing that they changed
+	nodesAt  uint64                  // index of the list of nodes
+	swept    []sweptAt               // the last sweeps
+	checks   [2]map[checkKey]checkState
+	restless bool // there were changes since the last patrol
+}
+
+const (
+	listServices = iota
+	listNodes
+)
+
+// lookedAfter are the queries for one service, with the index of the last answer of each.
+type lookedAfter map[watch.Query]uint64
+
+// nodeState is what is known of a node.
+type nodeState struct {
+	index     uint64 // of its services, as probed
+	modified  uint64 // index of the node itself, 0 when that is not known
+	instances map[string]seen
+}
+
+// seen is an instance of a service, by its ID, as it was seen last.
+type seen struct {
+	service string
+	tags    uint64 // hash of them
+}
+
+// sweptAt is when all changes up to an index had been found.
+type sweptAt struct {
+	index uint64
+	at    time.Time
+}
+
+func newScope(s *Source, key scopeKey) *scope {
+	sc := &scope{src: s, key: key}
+	sc.forget()
+	sc.cover(nil)
+	return sc
+}
+
+// forget drops what is known, but not what is looked after.
+func (sc *scope) forget() {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.nodes, sc.nodesAt, sc.table, sc.baseline, sc.coarse = map[string]*nodeState{}, 0, 0, false, false
+	sc.checks, sc.swept = [2]map[checkKey]checkState{}, nil
+}
+
+// cover sets the queries to look after, and gives the number of connections for that.
+func (sc *scope) cover(set watch.Set) (connections int) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	before := sc.services
+	sc.services, sc.details, sc.lists, sc.keys = map[string]*lookedAfter{}, map[string]watch.Set{}, [2]watch.Set{{}, {}}, map[string]watch.Set{}
+	for q := range set {
+		switch q.Kind {
+		case watch.KindService:
+			sc.add(q, before)
+		case watch.KindServices:
+			sc.lists[listServices].Add(q)
+		case watch.KindNodes:
+			sc.lists[listNodes].Add(q)
+		case watch.KindNode:
+			insert(sc.details, q)
+		default:
+			insert(sc.keys, q)
+		}
+	}
+	if sc.wantsCatalog() {
+		connections = perScope
+	}
+	return connections + len(sc.prefixes)
+}
+
+// insert adds a query to those of its name.
+func insert(by map[string]watch.Set, q watch.Query) {
+	if by[q.Name] == nil {
+		by[q.Name] = watch.Set{}
+	}
+	by[q.Name].Add(q)
+}
+
+func (sc *scope) add(q watch.Query, before map[string]*lookedAfter) {
+	if sc.services[q.Name] == nil {
+		sc.services[q.Name] = &lookedAfter{}
+	}
+	index := uint64(0)
+	if old := before[q.Name]; old != nil {
+		index = (*old)[q]
+	}
+	(*sc.services[q.Name])[q] = index
+}
+
+// covers tells whether changes of what a query in this scope asks for are noticed.
+func (sc *scope) covers(q watch.Query) bool {
+	if q.Kind != watch.KindKey && q.Kind != watch.KindLookup {
+		return true
+	}
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.prefixOf(q.Name) != ""
+}
+
+func (sc *scope) wantsCatalog() bool {
+	return len(sc.services)+len(sc.details)+len(sc.lists[listServices])+len(sc.lists[listNodes]) > 0
+}
+
+// begin notes what there is to look after, and tells whether there is anything.
+func (sc *scope) begin() bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.catalog, sc.counted, sc.prefixes = sc.wantsCatalog(), len(sc.keys), nil
+	return sc.catalog || sc.counted > 0
+}
+
+// outgrown tells whether there is more to look after than Watch has begun with.
+func (sc *scope) outgrown() bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.wantsCatalog() && !sc.catalog || len(sc.keys) > 2*sc.counted+leastKeys
+}
+
+// learn takes in the answer to a query for a service.
+func (sc *scope) learn(q watch.Query, value any, index uint64) {
+	list, _ := value.([]*watch.ServiceInstance)
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	after := sc.services[q.Name]
+	if after == nil || q.Kind != watch.KindService {
+		return
+	}
+	if _, ok := (*after)[q]; ok {
+		(*after)[q] = index
+	}
+	for _, i := range list {
+		sc.node(i.Node).instances[i.ID] = seen{service: q.Name, tags: hashTags(i.Tags)}
+	}
+}
+
+func (sc *scope) node(name string) *nodeState {
+	n := sc.nodes[name]
+	if n == nil {
+		n = &nodeState{instances: map[string]seen{}}
+		sc.nodes[name] = n
+	}
+	return n
+}
+
+// stale collects the queries whose answers may have changed.
+type stale struct {
+	sc  *scope
+	set watch.Set
+}
+
+func (sc *scope) found() stale { return stale{sc: sc, set: watch.Set{}} }
+
+func (f stale) service(name string) {
+	if after := f.sc.services[name]; after != nil {
+		for q := range *after {
+			f.set.Add(q)
+		}
+	}
+}
+
+// since adds the queries for a service whose answers are older than an index.
+func (f stale) since(name string, index uint64) {
+	if after := f.sc.services[name]; after != nil {
+		for q, at := range *after {
+			if at < index {
+				f.set.Add(q)
+			}
+		}
+	}
+}
+
+func (f stale) queries(set watch.Set) {
+	for q := range set {
+		f.set.Add(q)
+	}
+}
+
+// all is everything that is looked after.
+func (f stale) all() {
+	for name := range f.sc.services {
+		f.service(name)
+	}
+	for _, set := range f.sc.details {
+		f.queries(set)
+	}
+	for _, set := range f.sc.lists {
+		f.queries(set)
+	}
+}
+
+// notice is what to tell of it.
+func (f stale) notice() watch.Notice { return watch.Notice{Stale: slices.Collect(maps.Keys(f.set))} }
+
+// listed compares the services of a node with what is known. everything says that all of
+// them may have changed.
+func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everything bool) watch.Notice {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	found, n := sc.found(), sc.node(name)
+	found.queries(sc.details[name])
+	now := make(map[string]seen, len(list.Services))
+	if list.Node != nil {
+		everything = everything || n.modified != 0 && list.Node.ModifyIndex != n.modified
+		n.modified = list.Node.ModifyIndex
+	}
+	for _, s := range list.Services {
+		is := seen{service: s.Service, tags: hashTags(watch.SortTags(s.Tags))}
+		if now[s.ID] = is; n.instances[s.ID] != is {
+			found.queries(sc.lists[listServices])
+		}
+		if found.since(s.Service, s.ModifyIndex); everything {
+			found.service(s.Service)
+		}
+	}
+	for id, was := range n.instances {
+		if is, still := now[id]; !still || is.service != was.service {
+			found.service(was.service)
+			found.queries(sc.lists[listServices])
+		}
+	}
+	n.instances = now
+	return found.notice()
+}
+
+var tagSeed = maphash.MakeSeed()
+
+// hashTags gives a hash of sorted tags.
+func hashTags(tags []string) uint64 {
+	var h maphash.Hash
+	h.SetSeed(tagSeed)
+	for _, tag := range tags {
+		_, _ = h.WriteString(tag)
+		_ = h.WriteByte(0)
+	}
+	return h.Sum64()
+}
+
+// settling is how long it takes until a change that was not noticed by then never will be.
+const settling = time.Minute
+
+// sweptTo notes that all changes up to an index have been found.
+func (sc *scope) sweptTo(index uint64, now time.Time) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if last := len(sc.swept) - 1; last >= 0 && now.Sub(sc.swept[last].at) < time.Second {
+		return // one of each second will do
+	}
+	sc.swept = append(sc.swept, sweptAt{index, now})
+	for len(sc.swept) > 1 && now.Sub(sc.swept[1].at) > settling {
+		sc.swept = sc.swept[1:]
+	}
+}
+
+// settledIndex is the index up to which all changes have been told for good.
+func (sc *scope) settledIndex() uint64 {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if len(sc.swept) == 0 || time.Since(sc.swept[0].at) <= settling {
+		return 0
+	}
+	return sc.swept[0].index
+}

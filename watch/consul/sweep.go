@@ -1,0 +1,330 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+const (
+	// pollGap is how often it is looked whether something has changed, while it does.
+	pollGap = 25 * time.Millisecond
+	// calm is for how long nothing changes until that is waited for instead.
+	calm = 10 * time.Second
+	// shortestGap lies at least between two sweeps; sweepGap is its length in those of the
+	// last sweep, which bounds the part of the time that is spent with them.
+	shortestGap = 50 * time.Millisecond
+	sweepGap    = 1.2
+	// patrolGap lies between two looks at the index of each service.
+	patrolGap = 20 * time.Second
+)
+
+// watch looks after a scope until ctx ends or something fails.
+func (sc *scope) watch(ctx context.Context, probes *prober, tell func(watch.Notice), started func()) error {
+	sc.forget()
+	prefixes, err := sc.choosePrefixes(ctx)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	var group, begun sync.WaitGroup
+	defer func() {
+		cancel(nil)
+		group.Wait()
+	}()
+	run := func(part func(started func()) error) {
+		begun.Add(1)
+		group.Go(func() {
+			once := sync.OnceFunc(begun.Done)
+			defer once()
+			if err := part(once); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	for _, prefix := range prefixes {
+		run(func(started func()) error { return sc.followPrefix(ctx, prefix, tell, started) })
+	}
+	if sc.catalog {
+		sc.watchCatalog(ctx, probes, tell, run)
+	}
+	if begun.Wait(); ctx.Err() == nil {
+		started()
+	}
+	<-ctx.Done()
+	return context.Cause(ctx)
+}
+
+// watchCatalog runs what looks after the catalog.
+func (sc *scope) watchCatalog(ctx context.Context, probes *prober, tell func(watch.Notice), run func(func(started func()) error)) {
+	moved := make(chan struct{}, 1)
+	move := func() {
+		select {
+		case moved <- struct{}{}:
+		default:
+		}
+	}
+	nodes := make(chan struct{}) // closed when they are known
+	run(func(started func()) error {
+		return sc.followNodes(ctx, tell, move, sync.OnceFunc(func() { close(nodes); started() }))
+	})
+	for which := range statuses {
+		run(func(started func()) error { return sc.followChecks(ctx, which, tell, started) })
+	}
+	run(func(started func()) error { return sc.followTable(ctx, probes, move, started) })
+	run(func(started func()) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-nodes:
+			return sc.sweep(ctx, probes, moved, tell, started)
+		}
+	})
+}
+
+// followTable notices that something has changed in the services or nodes: by waiting for that,
+// and while there are changes by a small question now and then, since the answer to the other
+// is long. It has moved called for each change.
+func (sc *scope) followTable(ctx context.Context, probes *prober, moved, started func()) error {
+	pollable, err := sc.pollable(ctx, probes)
+	if err != nil {
+		return err
+	}
+	index, last := uint64(0), time.Now()
+	for {
+		var next uint64
+		err := patiently(ctx, func() (err error) {
+			if pollable && time.Since(last) < calm {
+				next, err = sc.poll(ctx, probes)
+			} else {
+				next, err = sc.waitForChange(ctx, index)
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if next != index {
+			last = time.Now()
+			if err := sc.at(next); err != nil {
+				return err
+			}
+			moved()
+		}
+		index = next
+		started()
+		sleep(ctx, pollGap)
+	}
+}
+
+// pollable tells whether the index of an answer with nothing in it moves with all services
+// and nodes. That is not documented, so it is compared with the index of the nodes.
+func (sc *scope) pollable(ctx context.Context, probes *prober) (bool, error) {
+	var nodes, polled uint64
+	err := patiently(ctx, func() (err error) {
+		nodes, err = sc.once(ctx, 0, func(opts *api.QueryOptions) (*api.QueryMeta, error) {
+			opts.Filter = `Node==""`
+			_, meta, err := sc.src.client.Catalog().Nodes(opts)
+			return meta, err
+		})
+		if err == nil {
+			polled, err = sc.poll(ctx, probes)
+		}
+		return err
+	})
+	return polled >= nodes, err
+}
+
+// errAnew ends a Watch when the state of Consul began anew: nothing that is known counts.
+var errAnew = errors.New("Consul's state began anew")
+
+// at notes the index of the services and nodes, which falls only when the state began anew.
+func (sc *scope) at(index uint64) error {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if index < sc.table {
+		return errAnew
+	}
+	sc.table, sc.restless = index, true
+	return nil
+}
+
+// poll gives the index of services and nodes.
+func (sc *scope) poll(ctx context.Context, probes *prober) (index uint64, err error) {
+	path := "catalog/services" + sc.query(url.Values{"node-meta": {"ctmpl-none:none"}})
+	err = probes.probe(ctx, 1, func(int) string { return path }, func(_ int, at uint64) { index = at })
+	return index, err
+}
+
+func (sc *scope) query(more url.Values) string {
+	return sc.src.target.query(sc.key, sc.src.maxStale > 0, more)
+}
+
+// waitForChange waits for a change of services.
+func (sc *scope) waitForChange(ctx context.Context, after uint64) (uint64, error) {
+	return sc.once(ctx, after, func(opts *api.QueryOptions) (*api.QueryMeta, error) {
+		_, meta, err := sc.src.client.Catalog().Services(opts)
+		return meta, err
+	})
+}
+
+// sweep finds out what has changed each time that something has: by the index of each node.
+// The first sweep is the measure for the others.
+func (sc *scope) sweep(ctx context.Context, probes *prober, moved <-chan struct{}, tell func(watch.Notice), started func()) error {
+	patrol := time.NewTicker(sc.src.patrol)
+	defer patrol.Stop()
+	for {
+		start := time.Now()
+		sc.mu.Lock()
+		to := sc.table
+		sc.mu.Unlock()
+		if err := patiently(ctx, func() error { return sc.look(ctx, probes, tell) }); err != nil {
+			return err
+		}
+		sc.sweptTo(to, time.Now())
+		started()
+		sleep(ctx, max(shortestGap, time.Duration(sweepGap*float64(time.Since(start)))))
+		for again := false; !again; {
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-moved:
+				again = true
+			case <-patrol.C:
+				if err := patiently(ctx, func() error { return sc.patrol(ctx, probes, tell) }); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+// look finds out what has changed, by nodes or by services: whichever are fewer.
+func (sc *scope) look(ctx context.Context, probes *prober, tell func(watch.Notice)) error {
+	sc.mu.Lock()
+	byNode := len(sc.details) > 0 || !sc.coarse && len(sc.nodes) < len(sc.services)
+	sc.mu.Unlock()
+	if byNode {
+		return sc.sweepNodes(ctx, probes, tell)
+	}
+	sc.changedLists(tell)
+	return sc.sweepServices(ctx, probes, tell)
+}
+
+// changedLists tells that the lists of services may have changed, now and then: it cannot
+// be seen.
+func (sc *scope) changedLists(tell func(watch.Notice)) {
+	sc.mu.Lock()
+	found := sc.found()
+	if time.Since(sc.listedAt) > time.Second {
+		sc.listedAt = time.Now()
+		found.queries(sc.lists[listServices])
+	}
+	sc.mu.Unlock()
+	tell(found.notice())
+}
+
+// sweepNodes looks at the index of each node, and lists those where it is another one. The first
+// sweep only takes the measure.
+func (sc *scope) sweepNodes(ctx context.Context, probes *prober, tell func(watch.Notice)) error {
+	names, indexes, baseline := sc.nodeIndexes()
+	query := sc.query(url.Values{"filter": {`Service==""`}})
+	path := func(i int) string { return "catalog/node-services/" + url.PathEscape(names[i]) + query }
+	var mu sync.Mutex
+	var failure error
+	moved := 0
+	err := probes.probe(ctx, len(names), path, func(i int, index uint64) {
+		if index == indexes[i] {
+			return
+		}
+		err := error(nil)
+		if baseline {
+			err = sc.list(ctx, names[i], false, tell)
+		}
+		if err == nil {
+			sc.probed(names[i], index)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		failure = errors.Join(failure, err)
+		moved++
+	})
+	if err = errors.Join(err, failure); err == nil {
+		sc.sweptNodes(len(names), moved, baseline)
+	}
+	return err
+}
+
+// nodeIndexes gives the nodes with their indexes.
+func (sc *scope) nodeIndexes() (names []string, indexes []uint64, baseline bool) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	for name, n := range sc.nodes {
+		names, indexes = append(names, name), append(indexes, n.index)
+	}
+	return names, indexes, sc.baseline
+}
+
+func (sc *scope) probed(name string, index uint64) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if n := sc.nodes[name]; n != nil {
+		n.index = index
+	}
+}
+
+// several is a number of nodes of which some do not change at a time.
+const several = 8
+
+// sweptNodes notes that there is a measure. That each node has an index of its own is not documented:
+// where all move at once it is not so.
+func (sc *scope) sweptNodes(all, moved int, baseline bool) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.baseline = true
+	sc.coarse = sc.coarse || baseline && all >= several && moved == all
+}
+
+// patrol looks at the index of each service when there were changes: it shows what others cannot
+// see, such as the output of a check that still passes.
+func (sc *scope) patrol(ctx context.Context, probes *prober, tell func(watch.Notice)) error {
+	sc.mu.Lock()
+	restless := sc.restless
+	sc.mu.Unlock()
+	if !restless {
+		return nil
+	}
+	err := sc.sweepServices(ctx, probes, tell)
+	if err == nil {
+		sc.mu.Lock()
+		sc.restless = false
+		sc.mu.Unlock()
+	}
+	return err
+}
+
+// sweepServices looks at the index of each service that is asked for.
+func (sc *scope) sweepServices(ctx context.Context, probes *prober, tell func(watch.Notice)) error {
+	sc.mu.Lock()
+	names := slices.Collect(maps.Keys(sc.services))
+	sc.mu.Unlock()
+	query := sc.query(url.Values{"tag": {"ctmpl-none"}})
+	path := func(i int) string { return "catalog/service/" + url.PathEscape(names[i]) + query }
+	return probes.probe(ctx, len(names), path, func(i int, index uint64) {
+		sc.mu.Lock()
+		found := sc.found()
+		found.since(names[i], index)
+		sc.mu.Unlock()
+		if len(found.set) > 0 {
+			tell(found.notice())
+		}
+	})
+}

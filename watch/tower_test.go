@@ -1,0 +1,253 @@
+package watch_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/ctmpl/ctmpl/watch"
+	"github.com/ctmpl/ctmpl/watch/watchtest"
+)
+
+// guardedRig is a rig whose source is a sentinel.
+func guardedRig(t *testing.T, opt watch.Options, n int) (*rig, *watchtest.Sentinel, []watch.Query) {
+	sentinel := watchtest.NewSentinel()
+	r := newRig(t, opt)
+	r.Source = sentinel.Source
+	opt.Name, opt.Log = "fake", slog.New(r.log)
+	r.sched = watch.NewScheduler(sentinel, r.store, opt)
+	return r, sentinel, r.keys(n)
+}
+
+func TestManyQueriesAreLookedAfter(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, _, queries := guardedRig(t, watch.Options{}, 5000)
+		r.Slow(func(watch.Query) time.Duration { return time.Millisecond })
+		r.run()
+		r.want(queries...)
+		pass(time.Second)
+		r.hasAll(queries)
+		if c := r.Counts(); c.Total != 5000 || c.Running != 0 {
+			t.Errorf("%+v, want each asked once", c)
+		}
+		pass(10 * time.Minute)
+		if c := r.Counts(); c.Total != 5000 {
+			t.Errorf("%d questions though nothing changed", c.Total-5000)
+		}
+		r.Set(queries[4711], "changed")
+		pass(5 * time.Millisecond)
+		r.has(queries[4711], "changed")
+		if c := r.Counts(); c.Running != 1 || c.Total > 5003 {
+			t.Errorf("%+v, want the changed one to wait for its next change", c)
+		}
+		pass(time.Hour)
+		if c := r.Counts(); c.Running > 1 || c.Total > 5000+3*5000 || c.Total < 2*5000 {
+			t.Errorf("%+v, want each asked again now and then", c)
+		}
+	})
+}
+
+func TestWhatChangedLatelyWaitsForItself(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, sentinel, queries := guardedRig(t, watch.Options{}, 1000)
+		sentinel.Late = 200 * time.Millisecond
+		r.run()
+		r.want(queries...)
+		pass(time.Second)
+		for i := range 500 {
+			r.Set(queries[i], i)
+		}
+		pass(time.Second)
+		r.hasAll(queries)
+		if c := r.Counts(); c.Running < 40 || c.Peak > watch.MostWatching-4 || c.Double > 0 {
+			t.Errorf("%+v, want some to wait", c)
+		}
+		hot := 0
+		for _, q := range queries {
+			if r.Running(q) {
+				hot++
+				r.set(q, "again")
+				r.has(q, "again") // at once, not after 200 ms
+			}
+		}
+		if hot == 0 {
+			t.Error("none waits for its next change")
+		}
+		pass(5 * time.Minute)
+		if c := r.Counts(); c.Running != 0 {
+			t.Errorf("%+v, want none to wait any more", c)
+		}
+	})
+}
+
+func TestFewQueriesNeedNoSentinel(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, sentinel, queries := guardedRig(t, watch.Options{}, 161)
+		r.run()
+		r.want(queries[:160]...)
+		pass(time.Minute)
+		if n := sentinel.Watches(); n != 0 {
+			t.Errorf("%d watches, want none", n)
+		}
+		r.Slow(func(watch.Query) time.Duration { return time.Millisecond })
+		r.want(queries...)
+		pass(time.Second)
+		r.hasAll(queries)
+		if c := r.Counts(); sentinel.Watches() != 1 || c.Running != 0 || c.Peak > 160 {
+			t.Errorf("%d watches, %+v, want the sentinel to look after them", sentinel.Watches(), c)
+		}
+		r.want(queries[:100]...)
+		pass(time.Second)
+		if c := r.Counts(); c.Running != 100 {
+			t.Errorf("%+v, want each to wait for itself again", c)
+		}
+		r.set(queries[7], "changed")
+		r.has(queries[7], "changed")
+	})
+}
+
+func TestUncoveredQueriesTakeTurns(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, sentinel, queries := guardedRig(t, watch.Options{}, 1000)
+		sentinel.Uncovered = watch.Set{}
+		for _, q := range queries[:300] {
+			sentinel.Uncovered.Add(q)
+		}
+		r.run()
+		r.want(queries...)
+		pass(time.Second)
+		r.hasAll(queries)
+		for i, q := range queries {
+			r.Set(q, i)
+		}
+		pass(12 * time.Second)
+		r.hasAll(queries)
+		if c := r.Counts(); c.Peak > watch.MostWatching {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+func TestSentinelFails(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, sentinel, queries := guardedRig(t, watch.Options{}, 1000)
+		r.run()
+		r.want(queries...)
+		pass(time.Second)
+		sentinel.FailWatch(errors.New("it is not allowed"))
+		pass(time.Second)
+		r.logged(slog.LevelWarn, "sentinels cannot look after the queries: they take turns for now queries=1000 error=it is not allowed")
+		for i, q := range queries {
+			r.Set(q, i)
+		}
+		pass(12 * time.Second)
+		r.hasAll(queries)
+		if n := sentinel.Watches(); n > 8 {
+			t.Errorf("%d tries in 12 s", n)
+		}
+		sentinel.FailWatch(nil)
+		for n := sentinel.Watches(); sentinel.Watches() == n; {
+			pass(time.Second) // until it is tried again
+		}
+		pass(11 * time.Second)
+		before := r.Counts().Total
+		pass(time.Minute)
+		if n := r.Counts().Total - before; n > 1000 {
+			t.Errorf("%d questions in a minute in which nothing happened", n)
+		}
+		for i, q := range queries {
+			r.Set(q, -i)
+		}
+		pass(2 * time.Second)
+		r.hasAll(queries)
+	})
+}
+
+func TestSentinelThatMissesSomethingIsNotTrusted(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, sentinel, queries := guardedRig(t, watch.Options{}, 1000)
+		r.run()
+		r.want(queries...)
+		pass(time.Second)
+		sentinel.Overlook(queries[5])
+		r.Set(queries[5], "unseen")
+		for range 46 {
+			if pass(time.Minute); len(r.log.lines(slog.LevelWarn)) > 0 {
+				break
+			}
+		}
+		r.has(queries[5], "unseen")
+		r.logged(slog.LevelWarn, `the sentinels have missed a change: queries take turns from now on, which is slower query=key "k0005"`)
+		r.Set(queries[5], "seen")
+		pass(12 * time.Second)
+		r.has(queries[5], "seen")
+	})
+}
+
+func TestNoticeWhileTheQueryIsAsked(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, _, queries := guardedRig(t, watch.Options{}, 1000)
+		r.run()
+		r.want(queries...)
+		pass(time.Second)
+		r.Slow(func(watch.Query) time.Duration { return 300 * time.Millisecond })
+		for i := range 10 {
+			r.Set(queries[3], i)
+			pass(100 * time.Millisecond)
+		}
+		pass(2 * time.Second)
+		r.has(queries[3], 9)
+	})
+}
+
+func TestOutageOfALookedAfterSource(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, sentinel, queries := guardedRig(t, watch.Options{}, 1000)
+		r.run()
+		r.want(queries...)
+		pass(time.Second)
+		r.FailAll(errUnreachable)
+		pass(30 * time.Second)
+		r.logged(slog.LevelWarn, "fake cannot be reached")
+		before := r.Counts().Total
+		pass(30 * time.Second)
+		if n := r.Counts().Total - before; n > 20 {
+			t.Errorf("%d questions in 30 s of an unreachable source", n)
+		}
+		r.Restart()
+		for i, q := range queries {
+			r.Set(q, fmt.Sprint("new ", i))
+		}
+		r.FailAll(nil)
+		pass(16 * time.Second)
+		r.hasAll(queries)
+		watches, before := sentinel.Watches(), r.Counts().Total
+		pass(time.Minute)
+		if n := r.Counts().Total - before; n > 1000 || sentinel.Watches() != watches {
+			t.Errorf("%d questions, %d watches in a minute after it", n, sentinel.Watches()-watches)
+		}
+		synctest.Wait()
+	})
+}
+
+func TestLookedAfterSourceBeginsAnew(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, _, queries := guardedRig(t, watch.Options{}, 1000)
+		r.run()
+		r.want(queries...)
+		pass(time.Second)
+		for i := range queries { // so that the indexes are high
+			r.Set(queries[i], "old")
+		}
+		pass(5 * time.Second)
+		r.Restart()
+		for _, q := range queries {
+			r.SetVersion(q, "new", 2)
+		}
+		pass(15 * time.Second)
+		r.hasAll(queries)
+	})
+}
