@@ -13,12 +13,11 @@ import (
 // within the other, also takes the square of their number: a second at 2,000.
 const maxDepth = 1000
 
-// mark puts empty texts into the templates of a file: at the beginning and end of
+// of puts empty texts into the templates of a file: at the beginning and end of
 // each, and at the beginning of the body of each range. Since text/template also
 // writes an empty text, the bounded writer sees whatever goes on without end go by there,
 // even where nothing is printed.
-func mark(parsed *template.Template) marks {
-	m := marks{}
+func (m marks) of(parsed *template.Template) {
 	done := map[*parse.Tree]bool{}
 	for _, tmpl := range append(parsed.Templates(), parsed) {
 		if tmpl.Tree == nil || tmpl.Root == nil || done[tmpl.Tree] {
@@ -30,7 +29,6 @@ func mark(parsed *template.Template) marks {
 		nodes := append([]parse.Node{m.add(at, 1)}, tmpl.Root.Nodes...)
 		tmpl.Root.Nodes = append(nodes, m.add(at, -1))
 	}
-	return m
 }
 
 // marks are the empty texts, by where they would have their first byte.
@@ -110,6 +108,7 @@ func (x *execution) pass(p []byte) error {
 	}
 	x.at = passed.at
 	x.depth += passed.depth
+	x.deepest = max(x.deepest, x.depth)
 	if x.depth > maxDepth {
 		return &placedError{x.at, fmt.Sprintf("templates are executed more than %d deep within templates: does one execute itself?", maxDepth)}
 	}
@@ -118,4 +117,10 @@ func (x *execution) pass(p []byte) error {
 		return &placedError{x.at, fmt.Sprintf("the template has not ended within %s: does it loop without end?", x.t.time)}
 	}
 	return err
+}
+
+// bears tells whether an output that was kept may be written as a whole: what ends an
+// execution is not met in it.
+func (x *execution) bears(o *output) bool {
+	return int64(len(x.out.output)+len(o.text)) <= x.t.limit && x.depth+o.depth <= maxDepth && x.ctx.Err() == nil
 }

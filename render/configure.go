@@ -11,7 +11,7 @@ import (
 // configure sets the templates. One that stays keeps its state.
 func (e *Engine) configure(specs []Spec, now time.Time) error {
 	old := e.units
-	e.units = nil
+	e.units, e.moved = nil, true
 	used := map[*target]bool{}
 	for _, spec := range specs {
 		u := takeOut(&old, &spec)

@@ -10,6 +10,9 @@
 //   - Nothing is written before the output is complete: as long as one answer is
 //     missing the destination stays as it is.
 //   - The same answers give the same bytes.
+//   - An execution costs what has changed: what the body of a loop has given is taken
+//     over while all that it depends on is the same. That makes no difference to output,
+//     errors or bounds, and takes no more memory than another output and its reads.
 //   - A template with an error stops no other one, and its last good output stays.
 //   - Errors name file, line, column and the offending line, and hold no value
 //     that came from the KV store or from a file.

@@ -57,6 +57,7 @@ type Engine struct {
 	ended   chan struct{} // closed when Run has returned
 	flying  int           // rollouts under way
 	readers map[watch.Query][]*unit
+	moved   bool // what the templates read is not what readers has
 	failed  bool // of Once: a rollout did not work out
 	changed bool // files have changed since Changed was called last
 	begun   bool // Complete was called
@@ -200,9 +201,12 @@ func (e *Engine) render(ctx context.Context) {
 		if output, ok := e.execute(ctx, u); ok {
 			e.hand(u, output)
 		}
+		e.moved = e.moved || u.moved
+		u.moved = false
 	}
-	if ran || len(e.units) == 0 && len(e.readers) > 0 {
+	if e.moved && ran || len(e.units) == 0 && len(e.readers) > 0 {
 		e.want()
+		e.moved = false
 	}
 	e.rollOut(ctx, now)
 }

@@ -14,18 +14,24 @@ import (
 
 // execution is one execution of a template, with all that it executes in turn.
 type execution struct {
-	t      *Template
-	ctx    context.Context
-	reads  *reads
-	depth  int       // of templates within templates
-	at     parse.Pos // of the template or loop that was entered last
-	writes []rollout.File
-	held   int64 // bytes of content in writes
+	t       *Template
+	parsed  *template.Template
+	ctx     context.Context
+	reads   *reads
+	out     *bounded  // of the template that is executed
+	depth   int       // of templates within templates
+	deepest int       // that it has been
+	at      parse.Pos // of the template or loop that was entered last
+	writes  []rollout.File
+	held    int64 // bytes of content in writes
+	over    bool  // the time was over, or it was to stop
+	stamped bool  // configVersion was used
 }
 
 // begin sets up an execution; end lets go of what it holds.
 func (t *Template) begin(ctx context.Context, r *reads) *execution {
-	x := &execution{t: t, ctx: ctx, reads: r}
+	x := &execution{t: t, ctx: ctx, reads: r, parsed: t.parsed}
+	r.begin()
 	*t.bound = funcs.Execution{Reader: r, Context: ctx, Execute: x.executeTemplate, Write: x.write, Waiting: r.waiting}
 	return x
 }
@@ -34,9 +40,38 @@ func (t *Template) end() { *t.bound = funcs.Execution{} }
 
 // run executes one template. The output is not nil.
 func (x *execution) run(tmpl *template.Template, dot any) ([]byte, error) {
-	g := &bounded{x: x, output: []byte{}}
-	err := tmpl.Execute(g, dot)
-	return g.output, err
+	before := x.out
+	defer func() { x.out = before }()
+	x.out = &bounded{x: x, output: []byte{}}
+	if before == nil {
+		x.out.output = make([]byte, 0, x.t.size+x.t.size/32) // mostly it is about the same
+	}
+	err := tmpl.Execute(x.out, dot)
+	return x.out.output, err
+}
+
+// result is what an execution has given.
+func (x *execution) result(ctx context.Context, output []byte, err error) (Result, error) {
+	if err != nil && ctx.Err() != nil {
+		return Result{}, errStopped
+	}
+	result := Result{Missing: x.reads.missing}
+	result.Used, result.Moved = x.reads.end()
+	switch {
+	case x.reads.waiting():
+		return result, nil
+	case err != nil:
+		located := x.t.explain(err, Syntax{})
+		located.redact(x.reads.answers())
+		located.trace(err, x.reads.answers())
+		return result, located
+	}
+	x.t.size = len(output)
+	result.Output, result.Writes, result.Facts = output, x.writes, x.reads.count()
+	if x.stamped {
+		result.setVersion()
+	}
+	return result, nil
 }
 
 // nested is the innermost error of templates that are executed by functions. Each of
@@ -48,7 +83,7 @@ func (e *nested) Unwrap() error { return e.error }
 
 // executeTemplate implements the function of this name.
 func (x *execution) executeTemplate(name string, dot any) (string, error) {
-	tmpl := x.t.parsed.Lookup(name)
+	tmpl := x.parsed.Lookup(name)
 	if tmpl == nil {
 		return "", fmt.Errorf("executeTemplate: there is no template %q in this file", name)
 	}

@@ -2,6 +2,7 @@ package render
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -133,10 +134,8 @@ func (e *Engine) guard(r ready, now time.Time) []string {
 // doubts are why the answers that a template has read are not to be trusted.
 func (e *Engine) doubts(u *unit) map[string]string {
 	doubts := map[string]string{}
-	for q := range u.used {
-		if why := e.opt.Store.Doubted(q); why != "" {
-			doubts[q.String()] = why
-		}
+	for q, why := range e.opt.Store.Doubts(maps.Keys(u.used)) {
+		doubts[q.String()] = why
 	}
 	return doubts
 }
@@ -144,12 +143,15 @@ func (e *Engine) doubts(u *unit) map[string]string {
 // remember notes for the guards what went live.
 func (e *Engine) remember(t *target, u *unit, now time.Time) {
 	facts := u.facts.With(e.doubts(u))
-	u.live = &facts
-	if t.hold.approved {
+	switch {
+	case t.hold.approved:
 		u.history.Restart(facts)
-	} else {
+	case u.live != nil && facts.Equal(*u.live):
+		return // that goes on
+	default:
 		u.history.Add(now, facts)
 	}
+	u.live = &facts
 }
 
 // reconsider has the guards look again: what they think of an answer may have changed.
@@ -169,7 +171,7 @@ func (e *Engine) outdated(u *unit) bool {
 		return true
 	}
 	for q, read := range u.used {
-		if _, rev, ok := e.opt.Store.Get(q); ok && rev != read {
+		if _, rev, ok := e.opt.Store.Get(q); ok && rev != read.Revision {
 			return true
 		}
 	}
@@ -255,8 +257,15 @@ type kept struct {
 	Facts map[string]guard.Facts // by template
 }
 
+// noted is a note, with the facts that it was made of.
+type noted struct {
+	facts map[string]guard.Facts
+	note  json.RawMessage
+}
+
 // note gives what is to be kept with the files that are rolled out: the facts of what is
-// live then.
+// live then. It is the very same as long as they are, which mostly lasts: they are no more
+// than numbers.
 func (e *Engine) note(t *target) json.RawMessage {
 	k := kept{Facts: map[string]guard.Facts{}}
 	for _, u := range e.units {
@@ -267,10 +276,14 @@ func (e *Engine) note(t *target) json.RawMessage {
 	for _, r := range t.flying {
 		k.Facts[r.unit.spec.File.Path] = r.unit.facts.With(e.doubts(r.unit))
 	}
+	if t.noted.note != nil && maps.EqualFunc(k.Facts, t.noted.facts, guard.Facts.Equal) {
+		return t.noted.note
+	}
 	note, err := json.Marshal(k)
 	if err != nil {
 		return nil
 	}
+	t.noted = noted{facts: k.Facts, note: note}
 	return note
 }
 
@@ -278,7 +291,7 @@ func (e *Engine) note(t *target) json.RawMessage {
 // with that.
 func (e *Engine) recall(t *target, good rollout.Generation) {
 	var k kept
-	if json.Unmarshal(good.Note, &k) != nil {
+	if json.Unmarshal(t.Record.Note(good), &k) != nil {
 		return
 	}
 	for _, u := range e.units {

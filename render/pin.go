@@ -253,7 +253,7 @@ func (e *Engine) rollBack(t *target, number int, done func(string, error)) {
 	}
 	t.restoring = &restoring{good: good, done: done}
 	c := t.change(e.units, false)
-	c.Files, c.Note, c.Pin, c.Version = files, good.Note, rollout.RolledBack(good.Number), ""
+	c.Files, c.Note, c.Pin, c.Version = files, t.Record.Note(good), rollout.RolledBack(good.Number), ""
 	t.version = ""
 	e.apply(context.Background(), c)
 }

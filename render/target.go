@@ -39,6 +39,7 @@ type target struct {
 	away        string   // who is to take the files over is not there
 	restoring   *restoring
 	told        rollout.Status // last
+	noted       noted          // last
 }
 
 // ready are the rendered files of a template, its destination last.

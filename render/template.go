@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/ctmpl/ctmpl/funcs"
+	"github.com/ctmpl/ctmpl/render/guard"
 	"github.com/ctmpl/ctmpl/render/rollout"
 	"github.com/ctmpl/ctmpl/watch"
 )
@@ -45,20 +46,27 @@ type Template struct {
 	format string
 	limit  int64 // of the output, in bytes
 	time   time.Duration
+
+	memo  *memo  // nil where there is nothing to keep
+	reads *reads // what the last execution has read
+	size  int    // of the last output
 }
 
 // Result is what one execution gave.
 type Result struct {
 	Output []byte // nil while something is missing
-	// Used are the queries whose answers were read, each with its revision.
-	Used map[watch.Query]uint64
+	// Used are the queries whose answers were read. They may be the very same map as
+	// the last time.
+	Used map[watch.Query]*Read
+	// Moved says that these are others than those of the last execution.
+	Moved bool
 	// Missing are the queries without a usable answer, each with the revision of
 	// the one that was refused, or 0.
 	Missing map[watch.Query]uint64
 	// Writes are further files that the template wants written, without Why.
 	Writes []rollout.File
-	// Answers are the answers that were read; nil while something is missing.
-	Answers map[watch.Query]any
+	// Facts are about the answers that were read; none while something is missing.
+	Facts guard.Facts
 	// Version is what configVersion stands for, "" where the template does not use it.
 	Version string
 }
@@ -85,7 +93,12 @@ func Parse(name, text string, syntax Syntax) (*Template, error) {
 	if t.format == FormatNginx {
 		t.checkPrinted(parsed, all)
 	}
-	t.parsed, t.marks = parsed, mark(parsed)
+	t.memo = newMemo(parsed)
+	t.parsed, t.marks = parsed, marks{}
+	t.marks.of(parsed)
+	if t.memo != nil {
+		t.marks.of(t.memo.parsed)
+	}
 	return t, nil
 }
 
@@ -98,62 +111,46 @@ var errLate = errors.New("the execution takes too long")
 // Execute runs the template on the answers in store. While answers are missing
 // there is no output and no error, since it may be due to just that. The error is
 // an *Error, or errStopped when ctx has ended, which also ends a loop without end.
+//
+// What loops gave the last time is taken over where nothing has changed for it, which
+// makes no difference to the result.
 func (t *Template) Execute(ctx context.Context, store *watch.Store) (Result, error) {
-	x := t.begin(ctx, newReads(store))
+	if t.reads == nil || t.reads.store != store {
+		t.forget(store)
+	}
+	x, output, err := t.attempt(ctx, t.reads, t.memo)
+	switch {
+	case err == nil && t.memo != nil:
+		t.memo.sweep(x.reads.run)
+	case err != nil:
+		t.forget(store)
+		if t.memo != nil && !x.over && !x.reads.waiting() {
+			x, output, err = t.attempt(ctx, newReads(store), nil) // it may be another place
+		}
+	}
+	return x.result(ctx, output, err)
+}
+
+// forget forgets all executions.
+func (t *Template) forget(store *watch.Store) {
+	t.reads = newReads(store)
+	if t.memo != nil {
+		t.memo.forget()
+	}
+}
+
+// attempt executes the template once: with a memo, or plainly without one.
+func (t *Template) attempt(ctx context.Context, r *reads, m *memo) (x *execution, output []byte, err error) {
+	x = t.begin(ctx, r)
 	defer t.end()
 	timed, cancel := context.WithTimeoutCause(ctx, t.time, errLate)
 	defer cancel()
 	x.ctx = timed
-	output, err := x.run(t.parsed, nil)
-	result := Result{Used: x.reads.used, Missing: x.reads.missing}
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return Result{}, errStopped
-	case len(result.Missing) > 0:
-		return result, nil
-	case err != nil:
-		located := t.explain(err, Syntax{})
-		located.redact(x.reads.answers)
-		located.trace(err, x.reads.answers)
-		return result, located
+	if m != nil {
+		x.parsed, m.x = m.parsed, x
+		defer func() { m.x = nil }()
 	}
-	result.Output, result.Writes, result.Answers = output, x.writes, x.reads.answers
-	if t.bound.Versioned {
-		result.setVersion()
-	}
-	return result, nil
+	output, err = x.run(x.parsed, nil)
+	x.over, x.stamped = timed.Err() != nil, t.bound.Versioned
+	return x, output, err
 }
-
-// reads is the funcs.Reader of one execution.
-type reads struct {
-	store   *watch.Store
-	used    map[watch.Query]uint64
-	missing map[watch.Query]uint64
-	answers map[watch.Query]any // that were read last
-}
-
-func newReads(store *watch.Store) *reads {
-	return &reads{store: store, used: map[watch.Query]uint64{}, missing: map[watch.Query]uint64{}, answers: map[watch.Query]any{}}
-}
-
-// Read implements funcs.Reader.
-func (r *reads) Read(q watch.Query) (any, bool) {
-	v, rev, ok := r.store.Get(q)
-	if !ok {
-		r.missing[q] = 0
-		return nil, false
-	}
-	if first, seen := r.used[q]; !seen || rev < first {
-		// An answer can change while the template runs. The older revision stands, so
-		// that the newer one is a change.
-		r.used[q] = rev
-	}
-	r.answers[q] = v
-	return v, true
-}
-
-// Refuse implements funcs.Reader.
-func (r *reads) Refuse(q watch.Query) { r.missing[q] = r.used[q] }
-
-// waiting tells whether something is missing. Once it is, that stays so.
-func (r *reads) waiting() bool { return len(r.missing) > 0 }

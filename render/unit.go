@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"slices"
 	"strings"
 	"time"
 
@@ -24,22 +23,25 @@ type unit struct {
 	target *target
 	before *target // that of an earlier configuration, while its rollout is under way
 
-	used, missing map[watch.Query]uint64
-	complete      []watch.Query  // read by the last complete execution
-	arrived       watch.Set      // those of the missing that have arrived
-	wait          wait           // for the missing ones
-	why           why            // it is due
-	writes        []rollout.File // to go with the output
-	version       string         // of the output
-	bad           [32]byte       // sum of its files that failed alone and are to blame for it
-	facts         guard.Facts    // of the output, for the guards
-	live          *guard.Facts   // of what was rolled out last; nil when that is not known
-	history       guard.History  // of what was rolled out
-	rendered      bool           // there has been output
-	done          bool           // has been rolled out, or shown, at least once
-	dueAt         time.Time      // zero when nothing is due
-	shown         []byte         // what was shown last, in place of a rollout
-	latest        time.Time      // dueAt moves up to here while changes go on
+	used     map[watch.Query]*Read // by the last execution, or before
+	missing  map[watch.Query]uint64
+	complete map[watch.Query]*Read // by the last complete execution
+	partial  bool                  // there was another one since
+	moved    bool                  // it reads others than the engine knows
+	arrived  watch.Set             // those of the missing that have arrived
+	wait     wait                  // for the missing ones
+	why      why                   // it is due
+	writes   []rollout.File        // to go with the output
+	version  string                // of the output
+	bad      [32]byte              // sum of its files that failed alone and are to blame for it
+	facts    guard.Facts           // of the output, for the guards
+	live     *guard.Facts          // of what was rolled out last; nil when that is not known
+	history  guard.History         // of what was rolled out
+	rendered bool                  // there has been output
+	done     bool                  // has been rolled out, or shown, at least once
+	dueAt    time.Time             // zero when nothing is due
+	shown    []byte                // what was shown last, in place of a rollout
+	latest   time.Time             // dueAt moves up to here while changes go on
 }
 
 // expected tells whether a template will have its first output once its answers
@@ -93,8 +95,8 @@ func (u *unit) notice(q watch.Query, rev uint64, removals bool, now time.Time) {
 		}
 		return
 	}
-	if old, ok := u.used[q]; ok && rev > old {
-		u.used[q] = rev
+	if old, ok := u.used[q]; ok && rev > old.Revision {
+		old.Revision = rev
 		u.why.add(q)
 		if removals && u.spec.Urgent {
 			u.now(now)
@@ -146,24 +148,26 @@ func (u *unit) execute(ctx context.Context, store *watch.Store) (output []byte, 
 	}
 	u.missing, u.arrived = result.Missing, watch.Set{}
 	if err != nil || u.waiting() > 0 {
-		u.used = u.withComplete(result.Used)
+		u.used, u.partial, u.moved = u.withComplete(result.Used), true, true
 		return nil, false, err
 	}
-	u.used, u.writes, u.complete = result.Used, result.Writes, slices.Collect(maps.Keys(result.Used))
-	u.version, u.facts = result.Version, guard.Gather(result.Answers)
+	u.moved = u.moved || u.partial || result.Moved
+	u.used, u.complete, u.partial = result.Used, result.Used, false
+	u.writes, u.version, u.facts = result.Writes, result.Version, result.Facts
 	return result.Output, true, nil
 }
 
 // withComplete adds to what was read by an execution that may have stopped early what
 // the last complete one has read: that is still wanted, and a change of it may be the
 // way out.
-func (u *unit) withComplete(read map[watch.Query]uint64) map[watch.Query]uint64 {
-	for _, q := range u.complete {
+func (u *unit) withComplete(read map[watch.Query]*Read) map[watch.Query]*Read {
+	all := maps.Clone(read)
+	for q := range u.complete {
 		if _, again := read[q]; !again {
-			read[q] = u.used[q]
+			all[q] = u.used[q]
 		}
 	}
-	return read
+	return all
 }
 
 // why is what made a template due, for the log: the first few queries whose

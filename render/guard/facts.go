@@ -2,6 +2,7 @@ package guard
 
 import (
 	"maps"
+	"reflect"
 
 	"github.com/ctmpl/ctmpl/watch"
 )
@@ -15,20 +16,64 @@ type Facts struct {
 	Doubts   map[string]string `json:"doubts,omitempty"`   // see With
 }
 
-// Gather takes the facts from the answers that a template has read.
-func Gather(answers map[watch.Query]any) Facts {
-	f := Facts{Services: map[string]int{}, Lists: map[string]int{}}
+// Update gives the facts with the answers to some queries taken in, and without those
+// that are gone. f stays as it is; as much of it as is the same is part of both.
+func (f Facts) Update(answers map[watch.Query]any, gone []watch.Query) Facts {
+	services, lists := numbers{all: f.Services}, numbers{all: f.Lists}
 	for q, answer := range answers {
 		n, counts := watch.Len(answer)
 		switch {
 		case !counts:
-		case q.Kind == watch.KindService || q.Kind == watch.KindConnect:
-			f.Services[q.String()] = n
+		case ofInstances(q):
+			services.set(q.String(), n)
 		default:
-			f.Lists[q.String()] = n
+			lists.set(q.String(), n)
 		}
 	}
+	for _, q := range gone {
+		if ofInstances(q) {
+			services.drop(q.String())
+		} else {
+			lists.drop(q.String())
+		}
+	}
+	f.Services, f.Lists = services.all, lists.all
 	return f
+}
+
+// ofInstances tells whether the answer to a query is a list of instances.
+func ofInstances(q watch.Query) bool {
+	return q.Kind == watch.KindService || q.Kind == watch.KindConnect
+}
+
+// numbers are numbers by query, which are copied before the first change.
+type numbers struct {
+	all   map[string]int
+	owned bool
+}
+
+func (n *numbers) set(query string, value int) {
+	if old, ok := n.all[query]; !ok || old != value {
+		n.own()
+		n.all[query] = value
+	}
+}
+
+func (n *numbers) drop(query string) {
+	if _, ok := n.all[query]; ok {
+		n.own()
+		delete(n.all, query)
+	}
+}
+
+func (n *numbers) own() {
+	if n.owned {
+		return
+	}
+	if n.all = maps.Clone(n.all); n.all == nil {
+		n.all = map[string]int{}
+	}
+	n.owned = true
 }
 
 // With adds the doubts that there were about the answers when they went live. A token
@@ -36,6 +81,16 @@ func Gather(answers map[watch.Query]any) Facts {
 func (f Facts) With(doubts map[string]string) Facts {
 	f.Doubts = maps.Clone(doubts)
 	return f
+}
+
+// Equal tells whether two are the same in all.
+func (f Facts) Equal(o Facts) bool {
+	return equal(f.Services, o.Services) && equal(f.Lists, o.Lists) && equal(f.Doubts, o.Doubts)
+}
+
+// equal compares two maps, which mostly are the very same.
+func equal[V comparable](a, b map[string]V) bool {
+	return reflect.ValueOf(a).UnsafePointer() == reflect.ValueOf(b).UnsafePointer() || maps.Equal(a, b)
 }
 
 // count is how much there is of a query; 0 when it is not asked.

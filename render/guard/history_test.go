@@ -95,7 +95,7 @@ func TestRestart(t *testing.T) {
 
 func TestFactsSurviveTheDisk(t *testing.T) {
 	t.Parallel()
-	f := guard.Gather(map[watch.Query]any{
+	f := guard.Facts{}.Update(map[watch.Query]any{
 		{Kind: watch.KindService, Name: "web", Params: "filter=passing"}: []*watch.ServiceInstance{{}, {}},
 		{Kind: watch.KindService, Name: "web", Params: "filter=any"}:     []*watch.ServiceInstance{{}, {}, {}},
 		{Kind: watch.KindConnect, Name: "web", Params: "filter=passing"}: []*watch.ServiceInstance{},
@@ -106,7 +106,7 @@ func TestFactsSurviveTheDisk(t *testing.T) {
 		{Kind: watch.KindLookup, Name: "none"}:                           watch.Lookup{},
 		{Kind: watch.KindKey, Name: "k"}:                                 "value",
 		{Kind: watch.KindFile, Name: "f"}:                                "text",
-	}).With(map[string]string{"services": watch.DoubtACL})
+	}, nil).With(map[string]string{"services": watch.DoubtACL})
 	want := guard.Facts{
 		Services: map[string]int{`service "web"`: 2, `service "web|any"`: 3, `connect "web"`: 0},
 		Lists:    map[string]int{"services": 1, `ls "a"`: 2, `node "n"`: 1, `keyExists "k"`: 1, `keyExists "none"`: 0},

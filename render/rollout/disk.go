@@ -1,8 +1,10 @@
 package rollout
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -85,6 +87,29 @@ func followLinks(disk disk, path string) (string, error) {
 		rest = target + "/" + rest
 	}
 	return at, nil
+}
+
+// holds tells whether a file has just this content. It reads up to the first difference.
+func holds(disk disk, path string, content []byte) (bool, error) {
+	file, err := disk.OpenFile(path, os.O_RDONLY, 0)
+	if err != nil {
+		return false, err
+	}
+	defer file.Close()
+	part := make([]byte, 64<<10)
+	for {
+		n, err := file.Read(part)
+		if n > len(content) || !bytes.Equal(part[:n], content[:n]) {
+			return false, nil
+		}
+		content = content[n:]
+		switch {
+		case errors.Is(err, io.EOF):
+			return len(content) == 0, nil
+		case err != nil:
+			return false, err
+		}
+	}
 }
 
 // root is where a path begins.

@@ -1,7 +1,6 @@
 package rollout
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -34,6 +33,8 @@ type File struct {
 	Why string
 	// Template is what the file comes from, for the record of a target.
 	Template string
+
+	hash string // of Content, once it was asked for
 }
 
 // defaultMode is the permission of a new file.
@@ -157,11 +158,9 @@ func (p plan) compare(f File, info fs.FileInfo) (plan, error) {
 	case f.Append:
 		p.content = len(f.Content) > 0
 	case info.Size() == int64(len(f.Content)):
-		have, err := p.disk.ReadFile(p.path)
-		if err != nil {
-			return p, err
-		}
-		p.content = !bytes.Equal(have, f.Content)
+		same, err := holds(p.disk, p.path, f.Content)
+		p.content = !same
+		return p, err
 	}
 	return p, nil
 }

@@ -1,9 +1,7 @@
 package rollout
 
 import (
-	"bytes"
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,8 +19,8 @@ type Generation struct {
 	Number int
 	Time   time.Time
 	Files  []Kept
-	// Note is what the engine wants to know of it.
-	Note json.RawMessage
+	// Note is the hash of what the engine wants to know of it, "" without: see Record.Note.
+	Note string `json:"NoteHash,omitempty"`
 }
 
 // Kept is a file of a generation. Its content is kept beside.
@@ -78,7 +76,7 @@ func (r *Record) add(placed map[string]File, c Change) error {
 	if r == nil {
 		return nil
 	}
-	g := Generation{Number: r.next(), Time: time.Now(), Note: c.Note}
+	g := Generation{Number: r.next(), Time: time.Now()}
 	given := map[string]bool{}
 	for _, f := range placed {
 		kept, err := r.keepFile(f, c.durable())
@@ -88,12 +86,18 @@ func (r *Record) add(placed map[string]File, c Change) error {
 		g.Files = append(g.Files, kept)
 		given[f.Template] = true
 	}
+	if c.Note != nil {
+		var err error
+		if g.Note, err = r.keepNote(c.Note, c.durable()); err != nil {
+			return err
+		}
+	}
 	if r.now != nil {
 		g.carry(r.now, c.Templates, given)
 	}
 	slices.SortFunc(g.Files, func(a, b Kept) int { return cmp.Compare(a.Path, b.Path) })
 	if r.now != nil && slices.Equal(g.Files, r.now.Files) {
-		if bytes.Equal(g.Note, r.now.Note) {
+		if g.Note == r.now.Note {
 			return nil
 		}
 		g.Number, g.Time = r.now.Number, r.now.Time // the same files, of other data
@@ -101,11 +105,12 @@ func (r *Record) add(placed map[string]File, c Change) error {
 	if err := writeJSON(r.generation(g.Number), g, c.durable()); err != nil {
 		return err
 	}
+	var replaced []Generation
 	if n := len(r.all); n > 0 && r.all[n-1].Number == g.Number {
-		r.all = r.all[:n-1]
+		replaced, r.all = slices.Clone(r.all[n-1:]), r.all[:n-1]
 	}
 	r.all, r.now = append(r.all, g), &g
-	r.tidy()
+	r.tidy(replaced)
 	return nil
 }
 
@@ -115,7 +120,7 @@ func (c Change) durable() bool { return c.Plan.Undo || c.Durable }
 
 // carry takes over the files of templates that are left and were not given anew.
 func (g *Generation) carry(last *Generation, templates []string, given map[string]bool) {
-	if g.Note == nil {
+	if g.Note == "" {
 		g.Note = last.Note
 	}
 	for _, k := range last.Files {
@@ -133,40 +138,50 @@ func (r *Record) keepFile(f File, sync bool) (Kept, error) {
 	if err != nil {
 		return Kept{}, err
 	}
-	k := Kept{Path: path, Within: f.Within, Template: f.Template, Hash: hashOf(f.Content), Size: len(f.Content)}
+	k := Kept{Path: path, Within: f.Within, Template: f.Template, Hash: f.sum(), Size: len(f.Content)}
 	if k.Mode, k.UID, k.GID, err = attributesOf(path); err != nil {
 		return Kept{}, err
 	}
-	blob := r.blob(k.Hash)
-	if info, err := os.Stat(blob); err == nil && info.Size() == int64(k.Size) {
-		return k, nil
-	}
-	return k, writePrivate(blob, f.Content, sync)
+	return k, r.keepBlob(k.Hash, f.Content, sync)
 }
 
 func (r *Record) blob(hash string) string { return filepath.Join(r.dir, "blobs", hash) }
 
-// tidy forgets the generations that are too old, and the contents that no other has.
-func (r *Record) tidy() {
-	if r.keep <= 0 || len(r.all) <= r.keep {
-		return
+// tidy forgets the generations that are too old, and the contents that no other has than
+// these and one that was replaced.
+func (r *Record) tidy(gone []Generation) {
+	if tooMany := len(r.all) - r.keep; r.keep > 0 && tooMany > 0 {
+		for _, g := range r.all[:tooMany] {
+			_ = os.Remove(r.generation(g.Number))
+		}
+		gone = append(gone, r.all[:tooMany]...)
+		r.all = slices.Clone(r.all[tooMany:])
 	}
-	old := r.all[:len(r.all)-r.keep]
-	r.all = slices.Clone(r.all[len(old):])
 	used := map[string]bool{}
 	for _, g := range r.all {
-		for _, k := range g.Files {
-			used[k.Hash] = true
+		for _, hash := range g.hashes() {
+			used[hash] = true
 		}
 	}
-	for _, g := range old {
-		_ = os.Remove(r.generation(g.Number))
-		for _, k := range g.Files {
-			if !used[k.Hash] {
-				_ = os.Remove(r.blob(k.Hash))
+	for _, g := range gone {
+		for _, hash := range g.hashes() {
+			if !used[hash] {
+				_ = os.Remove(r.blob(hash))
 			}
 		}
 	}
+}
+
+// hashes are those of all contents that belong to a generation.
+func (g *Generation) hashes() []string {
+	var all []string
+	if g.Note != "" {
+		all = append(all, g.Note)
+	}
+	for _, k := range g.Files {
+		all = append(all, k.Hash)
+	}
+	return all
 }
 
 // Restore gives the files of a generation.
@@ -278,7 +293,7 @@ func (r *Record) PutBack(number int) (int, error) {
 		placed[f.Path] = f
 	}
 	owed, _ := r.unfinished()
-	err = r.add(placed, Change{Note: g.Note, Durable: true})
+	err = r.add(placed, Change{Note: r.Note(g), Durable: true})
 	if err == nil && owed != nil { // it is still: this output does not complete it
 		err = r.begin(pending{Owed: true})
 	}

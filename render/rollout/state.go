@@ -32,6 +32,10 @@ type Record struct {
 	lock *os.File
 	all  []Generation // that are kept, the oldest first
 	now  *Generation  // the one that was applied last; nil when there is none
+	note struct {     // that this process has kept last
+		hash string
+		text []byte
+	}
 }
 
 // ErrInUse says that another process has the record of a target open.

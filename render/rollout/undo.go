@@ -41,7 +41,7 @@ var errGone = errors.New("the file before is gone: it stays as it is")
 // save says what it will take to undo the commit, and keeps the file before under a
 // second name: to put it back takes no space, and gives the very same file.
 func (s *staged) save() (*undo, error) {
-	u := &undo{Path: s.file.place(s.plan.path), Within: s.file.Within, Append: s.file.Append, Placed: hashOf(s.file.Content)}
+	u := &undo{Path: s.file.place(s.plan.path), Within: s.file.Within, Append: s.file.Append, Placed: s.file.sum()}
 	info, err := s.plan.disk.Stat(s.plan.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		u.Absent = true
@@ -60,6 +60,14 @@ func (s *staged) save() (*undo, error) {
 		return nil, fmt.Errorf("cannot keep the file before: %w", err)
 	}
 	return u, nil
+}
+
+// sum is the hash of the content.
+func (f *File) sum() string {
+	if f.hash == "" {
+		f.hash = hashOf(f.Content)
+	}
+	return f.hash
 }
 
 func hashOf(content []byte) string {
