@@ -12,7 +12,7 @@
 //   - The same answers give the same bytes.
 //   - An execution costs what has changed: what the body of a loop has given is taken
 //     over while all that it depends on is the same. That makes no difference to output,
-//     errors or bounds, and takes no more memory than another output and its reads.
+//     errors or bounds. Of each long loop within a long one the output is kept once.
 //   - A template with an error stops no other one, and its last good output stays.
 //   - Errors name file, line, column and the offending line, and hold no value
 //     that came from the KV store or from a file.

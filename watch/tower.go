@@ -227,7 +227,7 @@ func (s *Scheduler) settle(e *entry, changed, newer bool, now time.Time) {
 	e.known = e.from != &s.lanes.turns // else it was asked before changes were noticed
 	e.noticed = e.again || !e.known
 	switch {
-	case changed && known:
+	case changed && known && !broad(e.q):
 		e.changed = now
 		s.warm(e)
 	case e.noticed:
@@ -239,6 +239,10 @@ func (s *Scheduler) settle(e *entry, changed, newer bool, now time.Time) {
 		s.park(e, now)
 	}
 }
+
+// broad tells whether a query wakes on changes of nearly everything: to wait for it costs
+// more than to be told.
+func broad(q Query) bool { return q.Kind == KindServices || q.Kind == KindNodes }
 
 // park has a query wait for a notice.
 func (s *Scheduler) park(e *entry, now time.Time) {

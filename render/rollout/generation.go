@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -143,45 +142,6 @@ func (r *Record) keepFile(f File, sync bool) (Kept, error) {
 		return Kept{}, err
 	}
 	return k, r.keepBlob(k.Hash, f.Content, sync)
-}
-
-func (r *Record) blob(hash string) string { return filepath.Join(r.dir, "blobs", hash) }
-
-// tidy forgets the generations that are too old, and the contents that no other has than
-// these and one that was replaced.
-func (r *Record) tidy(gone []Generation) {
-	if tooMany := len(r.all) - r.keep; r.keep > 0 && tooMany > 0 {
-		for _, g := range r.all[:tooMany] {
-			_ = os.Remove(r.generation(g.Number))
-		}
-		gone = append(gone, r.all[:tooMany]...)
-		r.all = slices.Clone(r.all[tooMany:])
-	}
-	used := map[string]bool{}
-	for _, g := range r.all {
-		for _, hash := range g.hashes() {
-			used[hash] = true
-		}
-	}
-	for _, g := range gone {
-		for _, hash := range g.hashes() {
-			if !used[hash] {
-				_ = os.Remove(r.blob(hash))
-			}
-		}
-	}
-}
-
-// hashes are those of all contents that belong to a generation.
-func (g *Generation) hashes() []string {
-	var all []string
-	if g.Note != "" {
-		all = append(all, g.Note)
-	}
-	for _, k := range g.Files {
-		all = append(all, k.Hash)
-	}
-	return all
 }
 
 // Restore gives the files of a generation.

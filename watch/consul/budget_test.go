@@ -35,10 +35,9 @@ func httptestServer(t *testing.T, handler http.HandlerFunc, with ...func(*httpte
 
 // limited refuses connections as an agent does.
 type limited struct {
-	mu      sync.Mutex
-	most    int
-	open    map[net.Conn]bool
-	refused int
+	mu   sync.Mutex
+	most int
+	open map[net.Conn]bool
 }
 
 func (l *limited) state(c net.Conn, state http.ConnState) {
@@ -50,7 +49,6 @@ func (l *limited) state(c net.Conn, state http.ConnState) {
 			l.open[c] = true
 			return
 		}
-		l.refused++
 		if _, secure := c.(*tls.Conn); !secure {
 			const text = "Your IP is issuing too many concurrent connections, please rate limit your calls\n"
 			fmt.Fprintf(c, "HTTP/1.1 429 Too Many Requests\r\nContent-Type: text/plain\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", len(text), text)
@@ -59,18 +57,6 @@ func (l *limited) state(c net.Conn, state http.ConnState) {
 	case http.StateClosed:
 		delete(l.open, c)
 	}
-}
-
-func (l *limited) set(most int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.most = most
-}
-
-func (l *limited) refusals() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.refused
 }
 
 // waits is an agent that answers what it is asked at once, and holds what waits.

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -106,15 +107,18 @@ func (p *prober) ask(ctx context.Context, c *probing, from, to int, path func(in
 	conn := c.conn
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	for i := from; i < to; i++ {
-		index, err := p.receive(c)
+		index, err := p.receive(ctx, c)
 		if err != nil && again && i == from { // the agent has closed it meanwhile, as it may
 			c.close()
 			return p.ask(ctx, c, from, to, path, tell)
 		}
 		if err != nil {
-			return p.src.explain(ctx, err)
+			return err
 		}
 		tell(i, index)
+		if c.conn == nil && i+1 < to { // the rest will not be answered over this one
+			return p.ask(ctx, c, i+1, to, path, tell)
+		}
 	}
 	return nil
 }
@@ -157,10 +161,10 @@ func (p *prober) dial(ctx context.Context, c *probing) error {
 }
 
 // receive reads one answer.
-func (p *prober) receive(c *probing) (index uint64, err error) {
+func (p *prober) receive(ctx context.Context, c *probing) (index uint64, err error) {
 	resp, err := http.ReadResponse(c.in, nil)
 	if err != nil {
-		return 0, err
+		return 0, p.src.explain(ctx, err)
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
@@ -171,7 +175,7 @@ func (p *prober) receive(c *probing) (index uint64, err error) {
 		return 0, fmt.Errorf("HTTP status %d: %s", resp.StatusCode, p.src.firstLine(string(text)))
 	}
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return 0, err
+		return 0, p.src.explain(ctx, err)
 	}
 	if resp.Close {
 		c.close()
@@ -179,5 +183,8 @@ func (p *prober) receive(c *probing) (index uint64, err error) {
 	if contact, _ := strconv.Atoi(resp.Header.Get("X-Consul-Lastcontact")); p.src.lags(time.Duration(contact) * time.Millisecond) {
 		return 0, errLags
 	}
-	return strconv.ParseUint(resp.Header.Get("X-Consul-Index"), 10, 64)
+	if index, err = strconv.ParseUint(resp.Header.Get("X-Consul-Index"), 10, 64); err != nil {
+		err = errors.New("the answer is not Consul's: it has no X-Consul-Index")
+	}
+	return index, err
 }

@@ -49,6 +49,7 @@ type lookedAfter map[watch.Query]uint64
 type nodeState struct {
 	index     uint64 // of its services, as probed
 	modified  uint64 // index of the node itself, 0 when that is not known
+	complete  bool   // instances are all that it has, not only those that answers had
 	instances map[string]seen
 }
 
@@ -235,6 +236,9 @@ func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everythin
 	defer sc.mu.Unlock()
 	found, n := sc.found(), sc.node(name)
 	found.queries(sc.details[name])
+	if !n.complete {
+		found.queries(sc.lists[listServices])
+	}
 	now := make(map[string]seen, len(list.Services))
 	if list.Node != nil {
 		everything = everything || n.modified != 0 && list.Node.ModifyIndex != n.modified
@@ -255,7 +259,7 @@ func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everythin
 			found.queries(sc.lists[listServices])
 		}
 	}
-	n.instances = now
+	n.instances, n.complete = now, true
 	return found.notice()
 }
 

@@ -6,8 +6,18 @@
 //     stale while the answering server is at most MaxStale behind the leader, and
 //     asked again of the leader when it is not.
 //   - A Fetch ends: when the answer is there, when ctx ends, or when the agent has
-//     been silent for a while longer than it was asked to hold.
-//   - It never has more connections open than its budget.
+//     been silent for a while longer than it was asked to hold. It may be held for less.
+//   - It never has more connections open than its budget, but for one of HTTP/2 now and then.
+//     The budget is what is configured until the agent refuses connections; then it shrinks
+//     below what the agent takes, and grows back slowly. This is said once, and no query fails
+//     for it that was refused a few times.
+//   - Over HTTPS it speaks HTTP/2 when the agent does: thousands of queries on some
+//     30 connections.
+//   - No more requests begin in a second than are configured; the second one of the agent's
+//     own node, which needs its name first, is not counted.
+//   - A wait that a proxy cuts off is no failure, and loses no change.
+//   - It can look after thousands of queries over a dozen connections, and tells within a
+//     fraction of a second which answers may have changed: never too few of them.
 //   - Answers are sorted, so equal data is an equal value.
 //   - The text of an error is the same while its cause is, and holds no token.
 //   - An answer that may lack something says so: what the token may not see, what a

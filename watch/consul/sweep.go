@@ -101,11 +101,15 @@ func (sc *scope) followTable(ctx context.Context, probes *prober, moved, started
 	index, last := uint64(0), time.Now()
 	for {
 		var next uint64
+		start, polls := time.Now(), pollable && time.Since(last) < calm
 		err := patiently(ctx, func() (err error) {
-			if pollable && time.Since(last) < calm {
+			if polls {
 				next, err = sc.poll(ctx, probes)
 			} else {
 				next, err = sc.waitForChange(ctx, index)
+			}
+			if err == nil && next < index && pollable && !polls {
+				next, err = sc.poll(ctx, probes) // services alone may be older than services and nodes
 			}
 			return err
 		})
@@ -119,9 +123,13 @@ func (sc *scope) followTable(ctx context.Context, probes *prober, moved, started
 			}
 			moved()
 		}
-		index = next
 		started()
-		sleep(ctx, pollGap)
+		pause := pollGap
+		if next == index && !polls && time.Since(start) < sentinelHold/4 { // something in between does not wait
+			pause = sentinelPause
+		}
+		index = next
+		sleep(ctx, pause)
 	}
 }
 

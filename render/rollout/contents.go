@@ -4,7 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"path/filepath"
+	"slices"
 )
+
+// blob is where a content is kept.
+func (r *Record) blob(hash string) string { return filepath.Join(r.dir, "blobs", hash) }
 
 // Notes are kept as contents are, under their hash: that of thousands of services is long,
 // and mostly the same from one good output to the next.
@@ -30,7 +35,7 @@ func (r *Record) Note(g Generation) json.RawMessage {
 	note, err := os.ReadFile(r.blob(g.Note))
 	if err == nil && hashOf(note) != g.Note {
 		_ = os.Remove(r.blob(g.Note)) // so that it is made anew
-		note = nil
+		note, r.note.text = nil, nil
 	}
 	return note
 }
@@ -41,4 +46,41 @@ func (r *Record) keepBlob(hash string, content []byte, sync bool) error {
 		return nil
 	}
 	return writePrivate(r.blob(hash), content, sync)
+}
+
+// tidy forgets the generations that are too old, and the contents that no other has than
+// these and one that was replaced.
+func (r *Record) tidy(gone []Generation) {
+	if tooMany := len(r.all) - r.keep; r.keep > 0 && tooMany > 0 {
+		for _, g := range r.all[:tooMany] {
+			_ = os.Remove(r.generation(g.Number))
+		}
+		gone = append(gone, r.all[:tooMany]...)
+		r.all = slices.Clone(r.all[tooMany:])
+	}
+	used := map[string]bool{}
+	for _, g := range r.all {
+		for _, hash := range g.hashes() {
+			used[hash] = true
+		}
+	}
+	for _, g := range gone {
+		for _, hash := range g.hashes() {
+			if !used[hash] {
+				_ = os.Remove(r.blob(hash))
+			}
+		}
+	}
+}
+
+// hashes are those of all contents that belong to a generation.
+func (g *Generation) hashes() []string {
+	var all []string
+	if g.Note != "" {
+		all = append(all, g.Note)
+	}
+	for _, k := range g.Files {
+		all = append(all, k.Hash)
+	}
+	return all
 }

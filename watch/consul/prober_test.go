@@ -1,0 +1,175 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// probedAt asks a server for n indexes through a source.
+func probedAt(t *testing.T, cfg Config, n int) (map[int]uint64, error) {
+	t.Helper()
+	src, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProber(src)
+	defer p.close()
+	query := src.target.query(scopeKey{}, false, url.Values{"tag": {"none"}})
+	var mu sync.Mutex
+	found := map[int]uint64{}
+	for range 2 { // the second time over the same connections
+		clear(found)
+		err = p.probe(t.Context(), n, func(i int) string { return fmt.Sprint("catalog/service/s", i, query) }, func(i int, index uint64) {
+			mu.Lock()
+			defer mu.Unlock()
+			found[i] = index
+		})
+	}
+	return found, err
+}
+
+// indexes answers with the number in the path.
+func indexes(w http.ResponseWriter, r *http.Request) {
+	_, n, _ := strings.Cut(r.URL.Path, "/v1/catalog/service/s")
+	w.Header().Set("X-Consul-Index", n)
+	fmt.Fprint(w, "[]")
+}
+
+func TestProbes(t *testing.T) {
+	for name, start := range map[string]func(t *testing.T, h http.HandlerFunc) Config{
+		"http": func(t *testing.T, h http.HandlerFunc) Config {
+			server := httptest.NewServer(h)
+			t.Cleanup(server.Close)
+			return Config{Address: server.URL}
+		},
+		"below a path": func(t *testing.T, h http.HandlerFunc) Config {
+			server := httptest.NewServer(http.StripPrefix("/consul", h))
+			t.Cleanup(server.Close)
+			return Config{Address: server.URL + "/consul"}
+		},
+		"https": func(t *testing.T, h http.HandlerFunc) Config {
+			server := httptest.NewTLSServer(h)
+			t.Cleanup(server.Close)
+			no := false
+			return Config{Address: server.URL, TLS: TLS{Verify: &no}}
+		},
+		"unix": func(t *testing.T, h http.HandlerFunc) Config {
+			path := filepath.Join(t.TempDir(), "s")
+			l, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			server := &http.Server{Handler: h}
+			go func() { _ = server.Serve(l) }()
+			t.Cleanup(func() { server.Close() })
+			return Config{Address: "unix://" + path}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var wrong atomic.Pointer[string]
+			cfg := start(t, func(w http.ResponseWriter, r *http.Request) {
+				if user, password, _ := r.BasicAuth(); r.Header.Get("X-Consul-Token") != "secret" || user+password != "ab" || r.URL.Query().Get("ns") != "team" {
+					wrong.Store(new(fmt.Sprint(r.URL, r.Header)))
+				}
+				indexes(w, r)
+			})
+			cfg.Token, cfg.Username, cfg.Password, cfg.Namespace = "secret", "a", "b", "team"
+			for _, n := range []int{1, 3, 64, 333} {
+				found, err := probedAt(t, cfg, n)
+				if err != nil || len(found) != n {
+					t.Fatalf("%d of %d: %v", len(found), n, err)
+				}
+				for i, index := range found {
+					if index != uint64(i) {
+						t.Errorf("index %d of %d", index, i)
+					}
+				}
+			}
+			if w := wrong.Load(); w != nil {
+				t.Error(*w)
+			}
+		})
+	}
+}
+
+func TestProbesOfClosedConnections(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "5") {
+			w.Header().Set("Connection", "close")
+		}
+		indexes(w, r)
+	}))
+	t.Cleanup(server.Close)
+	// What stands behind an answer that closes the connection is not answered.
+	if found, err := probedAt(t, Config{Address: server.URL}, 100); err != nil || len(found) != 100 {
+		t.Errorf("%v, %v", found, err)
+	}
+}
+
+func TestFailingProbes(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer func(http.ResponseWriter)
+		want   string
+		is     error
+	}{
+		"500":      {answer: func(w http.ResponseWriter) { http.Error(w, "No cluster leader", 500) }, want: "HTTP status 500: No cluster leader"},
+		"429":      {answer: func(w http.ResponseWriter) { http.Error(w, "too many", 429) }, is: watch.ErrRefused},
+		"no index": {answer: func(w http.ResponseWriter) { fmt.Fprint(w, "[]") }, want: "Consul"},
+		"behind":   {answer: func(w http.ResponseWriter) { w.Header().Set("X-Consul-Lastcontact", "5000") }, is: errLags},
+		"garbage": {answer: func(w http.ResponseWriter) {
+			conn, _, _ := w.(http.Hijacker).Hijack()
+			fmt.Fprint(conn, "no http\r\n\r\n")
+			conn.Close()
+		}, want: ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { c.answer(w) }))
+			t.Cleanup(server.Close)
+			_, err := probedAt(t, Config{Address: server.URL, MaxStale: time.Second}, 40)
+			if err == nil || !strings.Contains(err.Error(), c.want) || c.is != nil && !errors.Is(err, c.is) {
+				t.Errorf("%v, want %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestProbesEndWithTheirContext(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 100)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	src, err := New(Config{Address: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProber(src)
+	defer p.close()
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-asked
+		cancel()
+	}()
+	err = p.probe(ctx, 40, func(int) string { return "x" }, func(int, uint64) {})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
