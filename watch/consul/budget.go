@@ -206,16 +206,19 @@ func (b *budget) grow() {
 	}
 }
 
-// hold is how long a query may be held. It grows with the time for which the budget has been
-// good.
-func (b *budget) hold(most time.Duration) time.Duration {
+// hold is how long a query may be held. One that is given up keeps its place at the agent until
+// its time is over, unless the agent notices (lingers): as long as it may have to be given up, that is
+// a short time. It grows with the time for which the budget has been good.
+func (b *budget) hold(most time.Duration, lingers bool) time.Duration {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.https && b.version != 1 {
-		return most // the end of a stream is the end of its query's place
-	}
-	if b.allowed < b.most {
+	switch shrunk := b.allowed < b.most; {
+	case b.https && b.version != 1: // the end of a stream is the end of its query's place
+		return most
+	case shrunk:
 		most = min(most, tightHold)
+	case !lingers:
+		return most
 	}
 	return min(most, max(leastHold, time.Since(b.since)))
 }

@@ -55,7 +55,7 @@ func TestHoldGrows(t *testing.T) {
 		b := newBudget(160, false, "Consul", slog.New(slog.DiscardHandler))
 		wants := func(want time.Duration) {
 			t.Helper()
-			if got := b.hold(time.Minute); got != want {
+			if got := b.hold(time.Minute, true); got != want {
 				t.Errorf("held for %s, want %s", got, want)
 			}
 		}

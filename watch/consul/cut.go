@@ -39,14 +39,15 @@ type cuts struct {
 	last  time.Time
 }
 
-// hold is how long a query may be held, of what is wished.
-func (s *Source) hold(most time.Duration) time.Duration {
+// hold is how long a query may be held, of what is wished. Consul (v1.20) notices that one is
+// given up where it streams, as it does for the instances of a service.
+func (s *Source) hold(q watch.Query, most time.Duration) time.Duration {
 	s.cuts.mu.Lock()
 	defer s.cuts.mu.Unlock()
 	if s.cuts.limit > 0 {
 		most = min(most, s.cuts.limit)
 	}
-	return s.transport.budget.hold(most)
+	return s.transport.budget.hold(most, q.Kind != watch.KindService)
 }
 
 // wait is read for what is newer than after. A wait that is cut off by something in between is

@@ -44,9 +44,11 @@ func (sc *scope) follow(ctx context.Context, ask asking, heed func(index uint64)
 		if err != nil {
 			return err
 		}
+		pause := leastPause
 		if index == after && time.Since(start) < leastHold/2 {
-			sleep(ctx, sentinelPause)
+			pause = sentinelPause
 		}
+		sleep(ctx, pause)
 		after = index
 	}
 }
@@ -75,7 +77,7 @@ func (sc *scope) once(ctx context.Context, after uint64, ask asking) (index uint
 	if err := s.admit(ctx); err != nil {
 		return 0, err
 	}
-	limit, hold := s.silence, s.hold(sentinelHold)
+	limit, hold := s.silence, s.hold(watch.Query{Kind: watch.KindService}, sentinelHold) // it is not given up
 	if after > 0 {
 		limit += hold + hold/16
 	}
@@ -122,8 +124,8 @@ func (sc *scope) followChecks(ctx context.Context, which int, tell func(watch.No
 		list, meta, err = sc.src.client.Health().State(statuses[which], opts)
 		return meta, err
 	}
-	return sc.follow(ctx, ask, func(uint64) error {
-		notice, nodes := sc.checked(which, list)
+	return sc.follow(ctx, ask, func(index uint64) error {
+		notice, nodes := sc.checked(which, list, index)
 		tell(notice)
 		for _, node := range nodes {
 			if err := sc.list(ctx, node, true, tell); err != nil {
@@ -137,14 +139,14 @@ func (sc *scope) followChecks(ctx context.Context, which int, tell func(watch.No
 
 // checked compares a list of checks with the one before. nodes are those of which a check
 // of their own has changed, which counts for all of their services.
-func (sc *scope) checked(which int, list api.HealthChecks) (notice watch.Notice, nodes []string) {
+func (sc *scope) checked(which int, list api.HealthChecks, index uint64) (notice watch.Notice, nodes []string) {
 	now := make(map[checkKey]checkState, len(list))
 	for _, c := range list {
 		now[checkKey{c.Node, c.CheckID}] = checkState{c.ServiceName, c.ModifyIndex}
 	}
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	found, hit := sc.found(), map[string]bool{}
+	found, hit := sc.collect(), map[string]bool{}
 	change := func(key checkKey, state checkState) {
 		if found.service(state.service); state.service == "" {
 			hit[key.node] = true
@@ -162,6 +164,7 @@ func (sc *scope) checked(which int, list api.HealthChecks) (notice watch.Notice,
 		}
 	}
 	sc.checks[which], sc.restless = now, true
+	sc.found[index] = true
 	for node := range hit {
 		nodes = append(nodes, node)
 	}
@@ -210,7 +213,7 @@ func (sc *scope) followNodes(ctx context.Context, tell func(watch.Notice), moved
 func (sc *scope) haveNodes(list []*api.Node, index uint64) (notice watch.Notice, changed []string) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	found, first := sc.found(), sc.nodesAt == 0
+	found, first := sc.collect(), sc.nodesAt == 0
 	if index != sc.nodesAt {
 		found.queries(sc.lists[listNodes])
 	}

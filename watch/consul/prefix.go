@@ -141,7 +141,7 @@ func (sc *scope) followPrefix(ctx context.Context, prefix string, tell func(watc
 func (sc *scope) keysChanged(before, now map[string]uint64) watch.Notice {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	found := sc.found()
+	found := sc.collect()
 	for name, index := range now {
 		if before[name] != index {
 			found.queries(sc.keys[name])

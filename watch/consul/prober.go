@@ -23,7 +23,7 @@ const (
 	// pipelined is how many requests go over one of them before their answers are read
 	// (https://www.rfc-editor.org/rfc/rfc9112#name-pipelining): answers of two bytes cost
 	// more to wait for than to make.
-	pipelined = 16
+	pipelined = 8
 )
 
 // prober asks for the index of many small answers. It has connections of its own.
@@ -62,25 +62,32 @@ func (c *probing) close() {
 	}
 }
 
-// probe asks for n answers, whose paths path gives, and tells the index of each as soon as
-// it is known. tell is called by several goroutines. A path is what follows /v1/.
-func (p *prober) probe(ctx context.Context, n int, path func(i int) string, tell func(i int, index uint64)) error {
+// probes are questions of which only the index of the answer counts.
+type probes struct {
+	n    int
+	path func(i int) string        // what follows /v1/
+	tell func(i int, index uint64) // called as soon as an index is known, by several goroutines
+	over func() bool               // tells whether the rest need not be asked; nil for never
+}
+
+// probe asks.
+func (p *prober) probe(ctx context.Context, all probes) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	batch := int64(max(1, min(pipelined, n/probers)))
-	for range min(probers, n) {
+	batch := max(1, min(pipelined, all.n/probers))
+	for range min(probers, all.n) {
 		workers.Go(func() {
 			c := <-p.conns
 			defer func() { p.conns <- c }()
-			for ctx.Err() == nil {
-				to := next.Add(batch)
+			for ctx.Err() == nil && (all.over == nil || !all.over()) {
+				to := int(next.Add(int64(batch)))
 				from := to - batch
-				if from >= int64(n) {
+				if from >= all.n {
 					return
 				}
-				if err := p.ask(ctx, c, int(from), int(min(to, int64(n))), path, tell); err != nil {
+				if err := p.ask(ctx, c, from, min(to, all.n), all); err != nil {
 					c.close()
 					cancel(err)
 				}
@@ -92,13 +99,13 @@ func (p *prober) probe(ctx context.Context, n int, path func(i int) string, tell
 }
 
 // ask sends the requests of one batch, and reads the answers.
-func (p *prober) ask(ctx context.Context, c *probing, from, to int, path func(int) string, tell func(int, uint64)) error {
+func (p *prober) ask(ctx context.Context, c *probing, from, to int, all probes) error {
 	var b []byte
 	for i := from; i < to; i++ {
 		if err := p.src.admit(ctx); err != nil {
 			return err
 		}
-		b = append(append(append(append(b, "GET "...), p.src.target.prefix...), path(i)...), p.src.target.head...)
+		b = append(append(append(append(b, "GET "...), p.src.target.prefix...), all.path(i)...), p.src.target.head...)
 	}
 	again := c.conn != nil
 	if err := p.send(ctx, c, b); err != nil {
@@ -110,14 +117,14 @@ func (p *prober) ask(ctx context.Context, c *probing, from, to int, path func(in
 		index, err := p.receive(ctx, c)
 		if err != nil && again && i == from { // the agent has closed it meanwhile, as it may
 			c.close()
-			return p.ask(ctx, c, from, to, path, tell)
+			return p.ask(ctx, c, from, to, all)
 		}
 		if err != nil {
 			return err
 		}
-		tell(i, index)
+		all.tell(i, index)
 		if c.conn == nil && i+1 < to { // the rest will not be answered over this one
-			return p.ask(ctx, c, i+1, to, path, tell)
+			return p.ask(ctx, c, i+1, to, all)
 		}
 	}
 	return nil

@@ -32,11 +32,11 @@ func probedAt(t *testing.T, cfg Config, n int) (map[int]uint64, error) {
 	found := map[int]uint64{}
 	for range 2 { // the second time over the same connections
 		clear(found)
-		err = p.probe(t.Context(), n, func(i int) string { return fmt.Sprint("catalog/service/s", i, query) }, func(i int, index uint64) {
+		err = p.probe(t.Context(), probes{n: n, path: func(i int) string { return fmt.Sprint("catalog/service/s", i, query) }, tell: func(i int, index uint64) {
 			mu.Lock()
 			defer mu.Unlock()
 			found[i] = index
-		})
+		}})
 	}
 	return found, err
 }
@@ -168,7 +168,7 @@ func TestProbesEndWithTheirContext(t *testing.T) {
 		<-asked
 		cancel()
 	}()
-	err = p.probe(ctx, 40, func(int) string { return "x" }, func(int, uint64) {})
+	err = p.probe(ctx, probes{n: 40, path: func(int) string { return "x" }, tell: func(int, uint64) {}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

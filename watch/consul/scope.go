@@ -31,6 +31,11 @@ type scope struct {
 	baseline bool                    // the index of each node has been seen
 	coarse   bool                    // which tells nothing: they are all the same
 	listedAt time.Time               // when lists of services were asked for without knowing that they changed
+	guessed  bool                    // lists of services may have changed without a sign
+	found    map[uint64]bool         // indexes of changes that have been found lately
+	doneTo   uint64                  // all changes up to this index have been
+	wholeAt  time.Time               // when all nodes were looked at
+	partial  bool                    // not all were since then
 	nodesAt  uint64                  // index of the list of nodes
 	swept    []sweptAt               // the last sweeps
 	checks   [2]map[checkKey]checkState
@@ -78,6 +83,7 @@ func (sc *scope) forget() {
 	defer sc.mu.Unlock()
 	sc.nodes, sc.nodesAt, sc.table, sc.baseline, sc.coarse = map[string]*nodeState{}, 0, 0, false, false
 	sc.checks, sc.swept = [2]map[checkKey]checkState{}, nil
+	sc.found, sc.doneTo, sc.wholeAt = map[uint64]bool{}, 0, time.Time{}
 }
 
 // cover sets the queries to look after, and gives the number of connections for that.
@@ -186,7 +192,7 @@ type stale struct {
 	set watch.Set
 }
 
-func (sc *scope) found() stale { return stale{sc: sc, set: watch.Set{}} }
+func (sc *scope) collect() stale { return stale{sc: sc, set: watch.Set{}} }
 
 func (f stale) service(name string) {
 	if after := f.sc.services[name]; after != nil {
@@ -234,20 +240,22 @@ func (f stale) notice() watch.Notice { return watch.Notice{Stale: slices.Collect
 func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everything bool) watch.Notice {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	found, n := sc.found(), sc.node(name)
+	found, n := sc.collect(), sc.node(name)
 	found.queries(sc.details[name])
-	if !n.complete {
-		found.queries(sc.lists[listServices])
-	}
+	sc.guessed = sc.guessed || !n.complete // what has gone from there may never have been seen
 	now := make(map[string]seen, len(list.Services))
 	if list.Node != nil {
 		everything = everything || n.modified != 0 && list.Node.ModifyIndex != n.modified
 		n.modified = list.Node.ModifyIndex
+		sc.found[n.modified] = true
 	}
 	for _, s := range list.Services {
 		is := seen{service: s.Service, tags: hashTags(watch.SortTags(s.Tags))}
 		if now[s.ID] = is; n.instances[s.ID] != is {
 			found.queries(sc.lists[listServices])
+		}
+		if s.ModifyIndex > sc.doneTo {
+			sc.found[s.ModifyIndex] = true
 		}
 		if found.since(s.Service, s.ModifyIndex); everything {
 			found.service(s.Service)

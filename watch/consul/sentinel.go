@@ -142,19 +142,19 @@ func (s *Source) Watch(ctx context.Context, tell func(watch.Notice)) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	s.transport.watch(true)
 	defer s.transport.watch(false)
-	probes := newProber(s)
+	prober := newProber(s)
 	var group, begun sync.WaitGroup
 	defer func() {
 		cancel(nil)
 		group.Wait()
-		probes.close()
+		prober.close()
 	}()
 	for _, scope := range s.begin(func() { cancel(nil) }) {
 		begun.Add(1)
 		group.Go(func() {
 			started := sync.OnceFunc(begun.Done)
 			defer started()
-			if err := scope.watch(ctx, probes, tell, started); err != nil {
+			if err := scope.watch(ctx, prober, tell, started); err != nil {
 				cancel(err)
 			}
 		})

@@ -78,7 +78,7 @@ func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold ti
 	if !ok {
 		return watch.Answer{}, fmt.Errorf("no such kind of query: %s", q.Kind)
 	}
-	value, meta, err := s.wait(ctx, read, q, after, s.hold(hold))
+	value, meta, err := s.wait(ctx, read, q, after, s.hold(q, hold))
 	if err == nil && s.lags(meta.LastContact) {
 		// The leader's answer is due now: the wait is over already.
 		value, meta, err = s.read(ctx, read, q, 0, 0, false)

@@ -28,7 +28,7 @@ const (
 )
 
 // watch looks after a scope until ctx ends or something fails.
-func (sc *scope) watch(ctx context.Context, probes *prober, tell func(watch.Notice), started func()) error {
+func (sc *scope) watch(ctx context.Context, prober *prober, tell func(watch.Notice), started func()) error {
 	sc.forget()
 	prefixes, err := sc.choosePrefixes(ctx)
 	if err != nil {
@@ -54,7 +54,7 @@ func (sc *scope) watch(ctx context.Context, probes *prober, tell func(watch.Noti
 		run(func(started func()) error { return sc.followPrefix(ctx, prefix, tell, started) })
 	}
 	if sc.catalog {
-		sc.watchCatalog(ctx, probes, tell, run)
+		sc.watchCatalog(ctx, prober, tell, run)
 	}
 	if begun.Wait(); ctx.Err() == nil {
 		started()
@@ -64,7 +64,7 @@ func (sc *scope) watch(ctx context.Context, probes *prober, tell func(watch.Noti
 }
 
 // watchCatalog runs what looks after the catalog.
-func (sc *scope) watchCatalog(ctx context.Context, probes *prober, tell func(watch.Notice), run func(func(started func()) error)) {
+func (sc *scope) watchCatalog(ctx context.Context, prober *prober, tell func(watch.Notice), run func(func(started func()) error)) {
 	moved := make(chan struct{}, 1)
 	move := func() {
 		select {
@@ -79,22 +79,28 @@ func (sc *scope) watchCatalog(ctx context.Context, probes *prober, tell func(wat
 	for which := range statuses {
 		run(func(started func()) error { return sc.followChecks(ctx, which, tell, started) })
 	}
-	run(func(started func()) error { return sc.followTable(ctx, probes, move, started) })
+	run(func(started func()) error { return sc.followTable(ctx, prober, move, started) })
 	run(func(started func()) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-nodes:
-			return sc.sweep(ctx, probes, moved, tell, started)
+			return sc.sweep(ctx, prober, moved, tell, started)
 		}
 	})
+}
+
+func (sc *scope) tableIndex() uint64 {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.table
 }
 
 // followTable notices that something has changed in the services or nodes: by waiting for that,
 // and while there are changes by a small question now and then, since the answer to the other
 // is long. It has moved called for each change.
-func (sc *scope) followTable(ctx context.Context, probes *prober, moved, started func()) error {
-	pollable, err := sc.pollable(ctx, probes)
+func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started func()) error {
+	pollable, err := sc.pollable(ctx, prober)
 	if err != nil {
 		return err
 	}
@@ -104,12 +110,12 @@ func (sc *scope) followTable(ctx context.Context, probes *prober, moved, started
 		start, polls := time.Now(), pollable && time.Since(last) < calm
 		err := patiently(ctx, func() (err error) {
 			if polls {
-				next, err = sc.poll(ctx, probes)
+				next, err = sc.poll(ctx, prober)
 			} else {
 				next, err = sc.waitForChange(ctx, index)
 			}
 			if err == nil && next < index && pollable && !polls {
-				next, err = sc.poll(ctx, probes) // services alone may be older than services and nodes
+				next, err = sc.poll(ctx, prober) // services alone may be older than services and nodes
 			}
 			return err
 		})
@@ -135,7 +141,7 @@ func (sc *scope) followTable(ctx context.Context, probes *prober, moved, started
 
 // pollable tells whether the index of an answer with nothing in it moves with all services
 // and nodes. That is not documented, so it is compared with the index of the nodes.
-func (sc *scope) pollable(ctx context.Context, probes *prober) (bool, error) {
+func (sc *scope) pollable(ctx context.Context, prober *prober) (bool, error) {
 	var nodes, polled uint64
 	err := patiently(ctx, func() (err error) {
 		nodes, err = sc.once(ctx, 0, func(opts *api.QueryOptions) (*api.QueryMeta, error) {
@@ -144,7 +150,7 @@ func (sc *scope) pollable(ctx context.Context, probes *prober) (bool, error) {
 			return meta, err
 		})
 		if err == nil {
-			polled, err = sc.poll(ctx, probes)
+			polled, err = sc.poll(ctx, prober)
 		}
 		return err
 	})
@@ -166,9 +172,9 @@ func (sc *scope) at(index uint64) error {
 }
 
 // poll gives the index of services and nodes.
-func (sc *scope) poll(ctx context.Context, probes *prober) (index uint64, err error) {
+func (sc *scope) poll(ctx context.Context, prober *prober) (index uint64, err error) {
 	path := "catalog/services" + sc.query(url.Values{"node-meta": {"ctmpl-none:none"}})
-	err = probes.probe(ctx, 1, func(int) string { return path }, func(_ int, at uint64) { index = at })
+	err = prober.probe(ctx, probes{n: 1, path: func(int) string { return path }, tell: func(_ int, at uint64) { index = at }})
 	return index, err
 }
 
@@ -186,15 +192,12 @@ func (sc *scope) waitForChange(ctx context.Context, after uint64) (uint64, error
 
 // sweep finds out what has changed each time that something has: by the index of each node.
 // The first sweep is the measure for the others.
-func (sc *scope) sweep(ctx context.Context, probes *prober, moved <-chan struct{}, tell func(watch.Notice), started func()) error {
+func (sc *scope) sweep(ctx context.Context, prober *prober, moved <-chan struct{}, tell func(watch.Notice), started func()) error {
 	patrol := time.NewTicker(sc.src.patrol)
 	defer patrol.Stop()
 	for {
-		start := time.Now()
-		sc.mu.Lock()
-		to := sc.table
-		sc.mu.Unlock()
-		if err := patiently(ctx, func() error { return sc.look(ctx, probes, tell) }); err != nil {
+		start, to := time.Now(), sc.tableIndex()
+		if err := patiently(ctx, func() error { return sc.look(ctx, prober, tell) }); err != nil {
 			return err
 		}
 		sc.sweptTo(to, time.Now())
@@ -206,8 +209,10 @@ func (sc *scope) sweep(ctx context.Context, probes *prober, moved <-chan struct{
 				return ctx.Err()
 			case <-moved:
 				again = true
+			case <-sc.whole():
+				again = true
 			case <-patrol.C:
-				if err := patiently(ctx, func() error { return sc.patrol(ctx, probes, tell) }); err != nil {
+				if err := patiently(ctx, func() error { return sc.patrol(ctx, prober, tell) }); err != nil {
 					return err
 				}
 			}
@@ -216,22 +221,22 @@ func (sc *scope) sweep(ctx context.Context, probes *prober, moved <-chan struct{
 }
 
 // look finds out what has changed, by nodes or by services: whichever are fewer.
-func (sc *scope) look(ctx context.Context, probes *prober, tell func(watch.Notice)) error {
+func (sc *scope) look(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
 	sc.mu.Lock()
 	byNode := len(sc.details) > 0 || !sc.coarse && len(sc.nodes) < len(sc.services)
 	sc.mu.Unlock()
 	if byNode {
-		return sc.sweepNodes(ctx, probes, tell)
+		return sc.sweepNodes(ctx, prober, tell)
 	}
 	sc.changedLists(tell)
-	return sc.sweepServices(ctx, probes, tell)
+	return sc.sweepServices(ctx, prober, tell)
 }
 
 // changedLists tells that the lists of services may have changed, now and then: it cannot
 // be seen.
 func (sc *scope) changedLists(tell func(watch.Notice)) {
 	sc.mu.Lock()
-	found := sc.found()
+	found := sc.collect()
 	if time.Since(sc.listedAt) > time.Second {
 		sc.listedAt = time.Now()
 		found.queries(sc.lists[listServices])
@@ -241,37 +246,69 @@ func (sc *scope) changedLists(tell func(watch.Notice)) {
 }
 
 // sweepNodes looks at the index of each node, and lists those where it is another one. The first
-// sweep only takes the measure.
-func (sc *scope) sweepNodes(ctx context.Context, probes *prober, tell func(watch.Notice)) error {
+// sweep only takes the measure. Another ends as soon as each change up to the index of the
+// table has been found.
+func (sc *scope) sweepNodes(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
+	to := sc.tableIndex()
 	names, indexes, baseline := sc.nodeIndexes()
-	query := sc.query(url.Values{"filter": {`Service==""`}})
-	path := func(i int) string { return "catalog/node-services/" + url.PathEscape(names[i]) + query }
+	query := sc.query(url.Values{"filter": {noService}})
 	var mu sync.Mutex
 	var failure error
-	moved := 0
-	err := probes.probe(ctx, len(names), path, func(i int, index uint64) {
-		if index == indexes[i] {
-			return
-		}
-		err := error(nil)
-		if baseline {
-			err = sc.list(ctx, names[i], false, tell)
-		}
-		if err == nil {
-			sc.probed(names[i], index)
-		}
-		mu.Lock()
-		defer mu.Unlock()
-		failure = errors.Join(failure, err)
-		moved++
+	asked, moved := 0, 0
+	err := prober.probe(ctx, probes{
+		n:    len(names),
+		path: func(i int) string { return "catalog/node-services/" + url.PathEscape(names[i]) + query },
+		over: sc.explained,
+		tell: func(i int, index uint64) {
+			var err error
+			if index != indexes[i] && baseline {
+				err = sc.list(ctx, names[i], false, tell)
+			}
+			if index != indexes[i] && err == nil {
+				sc.probed(names[i], index)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			failure = errors.Join(failure, err)
+			if asked++; index != indexes[i] {
+				moved++
+			}
+		},
 	})
 	if err = errors.Join(err, failure); err == nil {
-		sc.sweptNodes(len(names), moved, baseline)
+		sc.sweptNodes(to, asked, moved)
 	}
 	return err
 }
 
-// nodeIndexes gives the nodes with their indexes.
+// noService is a filter that nearly no service passes, and that is read quickly.
+const noService = "Port==1"
+
+const (
+	// mostGap is the number of indexes of which it is worth looking whether each is that of a
+	// change that was found.
+	mostGap = 64
+	// wholeGap is the time after which all nodes are looked at in any case: one index may be
+	// that of changes on several nodes.
+	wholeGap = 2 * time.Second
+)
+
+// explained tells whether each change up to the index of the table has been found.
+func (sc *scope) explained() bool {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if !sc.baseline || sc.table-sc.doneTo > mostGap || time.Since(sc.wholeAt) > wholeGap {
+		return false
+	}
+	for index := sc.doneTo + 1; index <= sc.table; index++ {
+		if !sc.found[index] {
+			return false
+		}
+	}
+	return true
+}
+
+// nodeIndexes gives the nodes with their indexes, in any order.
 func (sc *scope) nodeIndexes() (names []string, indexes []uint64, baseline bool) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
@@ -287,30 +324,58 @@ func (sc *scope) probed(name string, index uint64) {
 	if n := sc.nodes[name]; n != nil {
 		n.index = index
 	}
+	sc.found[index] = true
 }
 
 // several is a number of nodes of which some do not change at a time.
 const several = 8
 
-// sweptNodes notes that there is a measure. That each node has an index of its own is not documented:
-// where all move at once it is not so.
-func (sc *scope) sweptNodes(all, moved int, baseline bool) {
+// sweptNodes notes what became of a sweep that began with the table at an index. That each node
+// has an index of its own is not documented: where all move at once it is not so.
+func (sc *scope) sweptNodes(to uint64, asked, moved int) {
+	explained := sc.explained()
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	sc.baseline = true
-	sc.coarse = sc.coarse || baseline && all >= several && moved == all
+	whole := asked >= len(sc.nodes)
+	switch sc.partial = !whole; {
+	case explained:
+		sc.doneTo = sc.table
+	case whole:
+		sc.doneTo = to
+	}
+	if whole {
+		sc.wholeAt = time.Now()
+		sc.coarse = sc.coarse || sc.baseline && asked >= several && moved == asked
+		sc.baseline = true
+	}
+	maps.DeleteFunc(sc.found, func(index uint64, _ bool) bool { return index <= sc.doneTo })
+}
+
+// whole tells when all nodes are to be looked at, after a sweep that was not.
+func (sc *scope) whole() <-chan time.Time {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if !sc.partial {
+		return nil
+	}
+	return time.After(time.Until(sc.wholeAt.Add(wholeGap)))
 }
 
 // patrol looks at the index of each service when there were changes: it shows what others cannot
 // see, such as the output of a check that still passes.
-func (sc *scope) patrol(ctx context.Context, probes *prober, tell func(watch.Notice)) error {
+func (sc *scope) patrol(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
 	sc.mu.Lock()
-	restless := sc.restless
+	restless, lists := sc.restless, sc.collect()
+	if sc.guessed {
+		lists.queries(sc.lists[listServices])
+		sc.guessed = false
+	}
 	sc.mu.Unlock()
 	if !restless {
 		return nil
 	}
-	err := sc.sweepServices(ctx, probes, tell)
+	tell(lists.notice())
+	err := sc.sweepServices(ctx, prober, tell)
 	if err == nil {
 		sc.mu.Lock()
 		sc.restless = false
@@ -320,19 +385,22 @@ func (sc *scope) patrol(ctx context.Context, probes *prober, tell func(watch.Not
 }
 
 // sweepServices looks at the index of each service that is asked for.
-func (sc *scope) sweepServices(ctx context.Context, probes *prober, tell func(watch.Notice)) error {
+func (sc *scope) sweepServices(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
 	sc.mu.Lock()
 	names := slices.Collect(maps.Keys(sc.services))
 	sc.mu.Unlock()
 	query := sc.query(url.Values{"tag": {"ctmpl-none"}})
-	path := func(i int) string { return "catalog/service/" + url.PathEscape(names[i]) + query }
-	return probes.probe(ctx, len(names), path, func(i int, index uint64) {
-		sc.mu.Lock()
-		found := sc.found()
-		found.since(names[i], index)
-		sc.mu.Unlock()
-		if len(found.set) > 0 {
-			tell(found.notice())
-		}
+	return prober.probe(ctx, probes{
+		n:    len(names),
+		path: func(i int) string { return "catalog/service/" + url.PathEscape(names[i]) + query },
+		tell: func(i int, index uint64) {
+			sc.mu.Lock()
+			found := sc.collect()
+			found.since(names[i], index)
+			sc.mu.Unlock()
+			if len(found.set) > 0 {
+				tell(found.notice())
+			}
+		},
 	})
 }
