@@ -121,9 +121,6 @@ func TestThousandsOverHTTP2(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("woken: p50 %s, p99 %s", took[len(took)/2], took[len(took)*99/100])
-	if p99 := took[len(took)*99/100]; p99 > time.Second { // a few ms on a machine with nothing else to do
-		t.Errorf("woken after %s", p99)
-	}
 	if len(r.log.lines) > 0 {
 		t.Errorf("%d problems, the first: %s", len(r.log.lines), r.log.lines[0])
 	}

@@ -250,7 +250,7 @@ func (w *watched) finish() {
 	w.t.Helper()
 	w.cancel()
 	w.group.Wait()
-	if w.most > budget || w.most < budget/2 {
+	if w.most > budget {
 		w.t.Errorf("%d connections at once, want up to %d", w.most, budget)
 	}
 	if len(w.log.lines) > 0 {

@@ -39,7 +39,8 @@ type scope struct {
 	nodesAt  uint64                  // index of the list of nodes
 	swept    []sweptAt               // the last sweeps
 	checks   [2]map[checkKey]checkState
-	restless bool // there were changes since the last patrol
+	restless bool     // there were changes since the last patrol began
+	beat     []string // the services that this patrol has not looked at yet
 }
 
 const (
@@ -83,6 +84,7 @@ func (sc *scope) forget() {
 	defer sc.mu.Unlock()
 	sc.nodes, sc.nodesAt, sc.table, sc.baseline, sc.coarse = map[string]*nodeState{}, 0, 0, false, false
 	sc.checks, sc.swept = [2]map[checkKey]checkState{}, nil
+	sc.beat, sc.restless = nil, true
 	sc.found, sc.doneTo, sc.wholeAt = map[uint64]bool{}, 0, time.Time{}
 }
 

@@ -143,6 +143,11 @@ func (s *Source) Watch(ctx context.Context, tell func(watch.Notice)) error {
 	s.transport.watch(true)
 	defer s.transport.watch(false)
 	prober := newProber(s)
+	say := func(n watch.Notice) {
+		if len(n.Stale) > 0 {
+			tell(n)
+		}
+	}
 	var group, begun sync.WaitGroup
 	defer func() {
 		cancel(nil)
@@ -154,7 +159,7 @@ func (s *Source) Watch(ctx context.Context, tell func(watch.Notice)) error {
 		group.Go(func() {
 			started := sync.OnceFunc(begun.Done)
 			defer started()
-			if err := scope.watch(ctx, prober, tell, started); err != nil {
+			if err := scope.watch(ctx, prober, say, started); err != nil {
 				cancel(err)
 			}
 		})

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/consul/api"
+	"golang.org/x/time/rate"
 
 	"github.com/ctmpl/ctmpl/watch"
 )
@@ -19,12 +20,14 @@ const (
 	pollGap = 25 * time.Millisecond
 	// calm is for how long nothing changes until that is waited for instead.
 	calm = 10 * time.Second
-	// shortestGap lies at least between two sweeps; sweepGap is its length in those of the
-	// last sweep, which bounds the part of the time that is spent with them.
-	shortestGap = 50 * time.Millisecond
-	sweepGap    = 1.2
-	// patrolGap lies between two looks at the index of each service.
-	patrolGap = 20 * time.Second
+	// shortestGap lies at least between two sweeps.
+	shortestGap = 40 * time.Millisecond
+	// probesPerSecond bounds how many nodes or services are looked at, with some sweeps at
+	// once after a time without.
+	probesPerSecond, probesAtOnce = 1800, 3000
+	// patrolGap lies between two looks at the index of each service, which are taken in
+	// so many parts.
+	patrolGap, patrolParts = 20 * time.Second, 20
 )
 
 // watch looks after a scope until ctx ends or something fails.
@@ -193,16 +196,21 @@ func (sc *scope) waitForChange(ctx context.Context, after uint64) (uint64, error
 // sweep finds out what has changed each time that something has: by the index of each node.
 // The first sweep is the measure for the others.
 func (sc *scope) sweep(ctx context.Context, prober *prober, moved <-chan struct{}, tell func(watch.Notice), started func()) error {
-	patrol := time.NewTicker(sc.src.patrol)
+	patrol := time.NewTicker(sc.src.patrol / patrolParts)
 	defer patrol.Stop()
+	bucket := rate.NewLimiter(probesPerSecond, probesAtOnce)
 	for {
-		start, to := time.Now(), sc.tableIndex()
-		if err := patiently(ctx, func() error { return sc.look(ctx, prober, tell) }); err != nil {
+		to, asked := sc.tableIndex(), 0
+		err := patiently(ctx, func() (err error) {
+			asked, err = sc.look(ctx, prober, tell)
+			return err
+		})
+		if err != nil {
 			return err
 		}
 		sc.sweptTo(to, time.Now())
 		started()
-		sleep(ctx, max(shortestGap, time.Duration(sweepGap*float64(time.Since(start)))))
+		sleep(ctx, max(shortestGap, bucket.ReserveN(time.Now(), min(asked, probesAtOnce)).Delay()))
 		for again := false; !again; {
 			select {
 			case <-ctx.Done():
@@ -220,16 +228,18 @@ func (sc *scope) sweep(ctx context.Context, prober *prober, moved <-chan struct{
 	}
 }
 
-// look finds out what has changed, by nodes or by services: whichever are fewer.
-func (sc *scope) look(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
+// look finds out what has changed, by nodes or by services: whichever are fewer. It gives how
+// many it has asked about.
+func (sc *scope) look(ctx context.Context, prober *prober, tell func(watch.Notice)) (asked int, err error) {
 	sc.mu.Lock()
 	byNode := len(sc.details) > 0 || !sc.coarse && len(sc.nodes) < len(sc.services)
+	names := slices.Collect(maps.Keys(sc.services))
 	sc.mu.Unlock()
 	if byNode {
 		return sc.sweepNodes(ctx, prober, tell)
 	}
 	sc.changedLists(tell)
-	return sc.sweepServices(ctx, prober, tell)
+	return len(names), sc.probeServices(ctx, prober, names, tell)
 }
 
 // changedLists tells that the lists of services may have changed, now and then: it cannot
@@ -248,14 +258,14 @@ func (sc *scope) changedLists(tell func(watch.Notice)) {
 // sweepNodes looks at the index of each node, and lists those where it is another one. The first
 // sweep only takes the measure. Another ends as soon as each change up to the index of the
 // table has been found.
-func (sc *scope) sweepNodes(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
+func (sc *scope) sweepNodes(ctx context.Context, prober *prober, tell func(watch.Notice)) (asked int, err error) {
 	to := sc.tableIndex()
 	names, indexes, baseline := sc.nodeIndexes()
 	query := sc.query(url.Values{"filter": {noService}})
 	var mu sync.Mutex
 	var failure error
-	asked, moved := 0, 0
-	err := prober.probe(ctx, probes{
+	moved := 0
+	err = prober.probe(ctx, probes{
 		n:    len(names),
 		path: func(i int) string { return "catalog/node-services/" + url.PathEscape(names[i]) + query },
 		over: sc.explained,
@@ -278,7 +288,7 @@ func (sc *scope) sweepNodes(ctx context.Context, prober *prober, tell func(watch
 	if err = errors.Join(err, failure); err == nil {
 		sc.sweptNodes(to, asked, moved)
 	}
-	return err
+	return asked, err
 }
 
 // noService is a filter that nearly no service passes, and that is read quickly.
@@ -361,34 +371,38 @@ func (sc *scope) whole() <-chan time.Time {
 	return time.After(time.Until(sc.wholeAt.Add(wholeGap)))
 }
 
-// patrol looks at the index of each service when there were changes: it shows what others cannot
-// see, such as the output of a check that still passes.
+// patrol looks at the index of some of the services, round after round while there are changes: it shows
+// what others cannot see, such as the output of a check that still passes.
 func (sc *scope) patrol(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
+	names, notice := sc.nextPatrol()
+	tell(notice)
+	if err := sc.probeServices(ctx, prober, names, tell); err != nil {
+		return err
+	}
 	sc.mu.Lock()
-	restless, lists := sc.restless, sc.collect()
-	if sc.guessed {
-		lists.queries(sc.lists[listServices])
-		sc.guessed = false
-	}
-	sc.mu.Unlock()
-	if !restless {
-		return nil
-	}
-	tell(lists.notice())
-	err := sc.sweepServices(ctx, prober, tell)
-	if err == nil {
-		sc.mu.Lock()
-		sc.restless = false
-		sc.mu.Unlock()
-	}
-	return err
+	defer sc.mu.Unlock()
+	sc.beat = sc.beat[min(len(names), len(sc.beat)):]
+	return nil
 }
 
-// sweepServices looks at the index of each service that is asked for.
-func (sc *scope) sweepServices(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
+// nextPatrol gives the services to look at now, none when all is calm, and what may have changed
+// without a sign.
+func (sc *scope) nextPatrol() (names []string, notice watch.Notice) {
 	sc.mu.Lock()
-	names := slices.Collect(maps.Keys(sc.services))
-	sc.mu.Unlock()
+	defer sc.mu.Unlock()
+	found := sc.collect()
+	if len(sc.beat) == 0 && sc.restless {
+		sc.beat, sc.restless = slices.Collect(maps.Keys(sc.services)), false
+		if sc.guessed {
+			found.queries(sc.lists[listServices])
+			sc.guessed = false
+		}
+	}
+	return sc.beat[:min(len(sc.beat), len(sc.services)/patrolParts+1)], found.notice()
+}
+
+// probeServices looks at the index of services.
+func (sc *scope) probeServices(ctx context.Context, prober *prober, names []string, tell func(watch.Notice)) error {
 	query := sc.query(url.Values{"tag": {"ctmpl-none"}})
 	return prober.probe(ctx, probes{
 		n:    len(names),
