@@ -133,6 +133,7 @@ func (s *Scheduler) succeed(e *entry, answer Answer, now time.Time) {
 	}
 	e.after = answer.Version
 	e.answered = e.answered || answer.Value != nil
+	s.warnOfSize(e, answer.Value)
 	if s.watched(e) {
 		s.settle(e, changed, newer, now)
 		return
@@ -142,6 +143,18 @@ func (s *Scheduler) succeed(e *entry, answer Answer, now time.Time) {
 	}
 	if rest := s.rest(e, newer, now); rest.After(e.due) {
 		e.due = rest
+	}
+}
+
+// huge is the length of a list from which on it is slow that each change of it is read,
+// decoded and compared as a whole: about a second for 100,000 instances.
+const huge = 20_000
+
+// warnOfSize says once that an answer is large.
+func (s *Scheduler) warnOfSize(e *entry, value any) {
+	if n, _ := Len(value); n >= huge && !e.large {
+		e.large = true
+		s.opt.Log.Warn("an answer is very long: each change of it takes its time, as all of it is read again", "query", e.q, "length", n)
 	}
 }
 

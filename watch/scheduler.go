@@ -55,6 +55,7 @@ type entry struct {
 	cancel   context.CancelFunc
 	waits    bool // it was asked for something newer than after
 	recalled bool // its connection was taken back
+	large    bool // it was said that the answer is
 	removed  bool // not wanted any more, but still under way
 	started  time.Time
 	hold     time.Duration

@@ -412,3 +412,15 @@ func TestRunEndsInAnyState(t *testing.T) {
 		})
 	}
 }
+
+func TestVeryLongAnswerIsTold(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, watch.Options{})
+		q := watch.Query{Kind: watch.KindDatacenters}
+		r.Set(q, make([]*watch.ServiceInstance, 20_000))
+		r.run()
+		r.want(q)
+		r.set(q, make([]*watch.ServiceInstance, 20_001))
+		r.logged(slog.LevelWarn, `an answer is very long: each change of it takes its time, as all of it is read again query=datacenters length=20000`)
+	})
+}
