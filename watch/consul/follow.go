@@ -164,7 +164,7 @@ func (sc *scope) checked(which int, list api.HealthChecks, index uint64) (notice
 		}
 	}
 	sc.checks[which], sc.restless = now, true
-	sc.found[index] = true
+	sc.find(index)
 	for node := range hit {
 		nodes = append(nodes, node)
 	}

@@ -127,8 +127,8 @@ func TestFailingProbes(t *testing.T) {
 		want   string
 		is     error
 	}{
-		"500":      {answer: func(w http.ResponseWriter) { http.Error(w, "No cluster leader", 500) }, want: "HTTP status 500: No cluster leader"},
-		"429":      {answer: func(w http.ResponseWriter) { http.Error(w, "too many", 429) }, is: watch.ErrRefused},
+		"500":      {answer: func(w http.ResponseWriter) { http.Error(w, "No cluster leader", http.StatusInternalServerError) }, want: "HTTP status 500: No cluster leader"},
+		"429":      {answer: func(w http.ResponseWriter) { http.Error(w, "too many", http.StatusTooManyRequests) }, is: watch.ErrRefused},
 		"no index": {answer: func(w http.ResponseWriter) { fmt.Fprint(w, "[]") }, want: "Consul"},
 		"behind":   {answer: func(w http.ResponseWriter) { w.Header().Set("X-Consul-Lastcontact", "5000") }, is: errLags},
 		"garbage": {answer: func(w http.ResponseWriter) {

@@ -2,8 +2,6 @@ package consul
 
 import (
 	"hash/maphash"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -188,54 +186,16 @@ func (sc *scope) node(name string) *nodeState {
 	return n
 }
 
-// stale collects the queries whose answers may have changed.
-type stale struct {
-	sc  *scope
-	set watch.Set
+// mostFound bounds what is kept of the changes that were found.
+const mostFound = 4096
+
+// find notes the index of a change that was found.
+func (sc *scope) find(index uint64) {
+	if len(sc.found) >= mostFound {
+		clear(sc.found)
+	}
+	sc.found[index] = true
 }
-
-func (sc *scope) collect() stale { return stale{sc: sc, set: watch.Set{}} }
-
-func (f stale) service(name string) {
-	if after := f.sc.services[name]; after != nil {
-		for q := range *after {
-			f.set.Add(q)
-		}
-	}
-}
-
-// since adds the queries for a service whose answers are older than an index.
-func (f stale) since(name string, index uint64) {
-	if after := f.sc.services[name]; after != nil {
-		for q, at := range *after {
-			if at < index {
-				f.set.Add(q)
-			}
-		}
-	}
-}
-
-func (f stale) queries(set watch.Set) {
-	for q := range set {
-		f.set.Add(q)
-	}
-}
-
-// all is everything that is looked after.
-func (f stale) all() {
-	for name := range f.sc.services {
-		f.service(name)
-	}
-	for _, set := range f.sc.details {
-		f.queries(set)
-	}
-	for _, set := range f.sc.lists {
-		f.queries(set)
-	}
-}
-
-// notice is what to tell of it.
-func (f stale) notice() watch.Notice { return watch.Notice{Stale: slices.Collect(maps.Keys(f.set))} }
 
 // listed compares the services of a node with what is known. everything says that all of
 // them may have changed.
@@ -249,7 +209,7 @@ func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everythin
 	if list.Node != nil {
 		everything = everything || n.modified != 0 && list.Node.ModifyIndex != n.modified
 		n.modified = list.Node.ModifyIndex
-		sc.found[n.modified] = true
+		sc.find(n.modified)
 	}
 	for _, s := range list.Services {
 		is := seen{service: s.Service, tags: hashTags(watch.SortTags(s.Tags))}
@@ -257,7 +217,7 @@ func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everythin
 			found.queries(sc.lists[listServices])
 		}
 		if s.ModifyIndex > sc.doneTo {
-			sc.found[s.ModifyIndex] = true
+			sc.find(s.ModifyIndex)
 		}
 		if found.since(s.Service, s.ModifyIndex); everything {
 			found.service(s.Service)

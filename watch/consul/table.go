@@ -1,0 +1,117 @@
+package consul
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+)
+
+const (
+	// pollGap is how often it is looked whether something has changed, while it does.
+	pollGap = 25 * time.Millisecond
+	// calm is for how long nothing changes until that is waited for instead.
+	calm = 10 * time.Second
+)
+
+func (sc *scope) tableIndex() uint64 {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.table
+}
+
+// followTable notices that something has changed in the services or nodes: by waiting for that,
+// and while there are changes by a small question now and then, since the answer to the other
+// is long. It has moved called for each change.
+func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started func()) error {
+	pollable, err := sc.pollable(ctx, prober)
+	if err != nil {
+		return err
+	}
+	index, last := uint64(0), time.Now()
+	for {
+		var next uint64
+		start, polls := time.Now(), pollable && time.Since(last) < calm
+		err := patiently(ctx, func() (err error) {
+			if polls {
+				next, err = sc.poll(ctx, prober)
+			} else {
+				next, err = sc.waitForChange(ctx, index)
+			}
+			if err == nil && next < index && pollable && !polls {
+				next, err = sc.poll(ctx, prober) // services alone may be older than services and nodes
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if next != index {
+			last = time.Now()
+			if err := sc.at(next); err != nil {
+				return err
+			}
+			moved()
+		}
+		started()
+		pause := pollGap
+		if next == index && !polls && time.Since(start) < sentinelHold/4 { // something in between does not wait
+			pause = sentinelPause
+		}
+		index = next
+		sleep(ctx, pause)
+	}
+}
+
+// pollable tells whether the index of an answer with nothing in it moves with all services
+// and nodes. That is not documented, so it is compared with the index of the nodes.
+func (sc *scope) pollable(ctx context.Context, prober *prober) (bool, error) {
+	var nodes, polled uint64
+	err := patiently(ctx, func() (err error) {
+		nodes, err = sc.once(ctx, 0, func(opts *api.QueryOptions) (*api.QueryMeta, error) {
+			opts.Filter = `Node==""`
+			_, meta, err := sc.src.client.Catalog().Nodes(opts)
+			return meta, err
+		})
+		if err == nil {
+			polled, err = sc.poll(ctx, prober)
+		}
+		return err
+	})
+	return polled >= nodes, err
+}
+
+// errAnew ends a Watch when the state of Consul began anew: nothing that is known counts.
+var errAnew = errors.New("the state of Consul began anew")
+
+// at notes the index of the services and nodes, which falls only when the state began anew.
+func (sc *scope) at(index uint64) error {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if index < sc.table {
+		return errAnew
+	}
+	sc.table, sc.restless = index, true
+	return nil
+}
+
+// poll gives the index of services and nodes.
+func (sc *scope) poll(ctx context.Context, prober *prober) (index uint64, err error) {
+	path := "catalog/services" + sc.query(url.Values{"node-meta": {"ctmpl-none:none"}})
+	err = prober.probe(ctx, probes{n: 1, path: func(int) string { return path }, tell: func(_ int, at uint64) { index = at }})
+	return index, err
+}
+
+func (sc *scope) query(more url.Values) string {
+	return sc.src.target.query(sc.key, sc.src.maxStale > 0, more)
+}
+
+// waitForChange waits for a change of services.
+func (sc *scope) waitForChange(ctx context.Context, after uint64) (uint64, error) {
+	return sc.once(ctx, after, func(opts *api.QueryOptions) (*api.QueryMeta, error) {
+		_, meta, err := sc.src.client.Catalog().Services(opts)
+		return meta, err
+	})
+}
