@@ -1,6 +1,7 @@
 package funcs
 
 import (
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -136,5 +137,15 @@ func TestErrorsHideValues(t *testing.T) {
 		if !strings.HasPrefix(rest, name+": ") {
 			t.Errorf("%s: the error of the function does not start with its name: %v", text, err)
 		}
+	}
+}
+
+// What a template sorts may be a part of an answer, which must stay as it is.
+func TestSortAlphaLeavesItsArgument(t *testing.T) {
+	t.Parallel()
+	list := []string{"b", "a"}
+	sorted := Map(&Execution{}, Options{})["sortAlpha"].(func(any) []string)(list)
+	if got := fmt.Sprint(list, sorted); got != "[b a] [a b]" {
+		t.Error(got)
 	}
 }

@@ -6,7 +6,7 @@ import "strings"
 // so are the answers to the queries that it asks, and has no effect but its result:
 // what it has given need not be asked for again. What stays the same while ctmpl runs,
 // as its environment and its time zone, does not count; nor do keys and values, which
-// give their list in any order, and sortAlpha, which sorts a list where it is.
+// give their list in any order.
 //
 // Those that change a map that they are given count as pure. It is for the caller to
 // see to it that the map was made by what is not called again.

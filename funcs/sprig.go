@@ -39,7 +39,14 @@ func sprigFuncs() template.FuncMap {
 func boundedFuncs(sprig template.FuncMap) template.FuncMap {
 	repeat, until, seq := sprig["repeat"].(func(int, string) string), sprig["until"].(func(int) []int), sprig["seq"].(func(...int) string)
 	untilStep := sprig["untilStep"].(func(int, int, int) []int)
+	sortAlpha := sprig["sortAlpha"].(func(any) []string)
 	return template.FuncMap{
+		"sortAlpha": func(list any) []string {
+			if of, ok := list.([]string); ok {
+				list = slices.Clone(of) // it is sorted where it is, and may be part of an answer
+			}
+			return sortAlpha(list)
+		},
 		"repeat": func(n int, s string) (string, error) {
 			if err := grown("repeat", n, len(s)); err != nil {
 				return "", err

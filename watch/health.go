@@ -78,7 +78,11 @@ func (h *health) failed(e *entry, err error, now time.Time) time.Time {
 func (h *health) refused(e *entry, now time.Time) time.Time {
 	h.reached(now)
 	e.trouble.refused++
-	if e.trouble.refused == 1 {
+	switch {
+	case e.trouble.refused > 1:
+	case e.answered:
+		return now
+	default:
 		return time.Time{}
 	}
 	return now.Add(rand.N(doubled(h.retry.Backoff, e.trouble.refused, h.retry.MaxBackoff)))

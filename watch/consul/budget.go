@@ -182,8 +182,10 @@ func (b *budget) refused(began, then mark) {
 	}
 	b.allowed = min(b.allowed, left)
 	b.shrunk++
+	if b.grown { // one more was one too many
+		b.pause = min(2*b.pause, longestPause)
+	}
 	b.grown = false
-	b.pause = min(2*b.pause, longestPause)
 	b.since, b.growAt = time.Now(), time.Now().Add(b.pause)
 	say(b.name+" refuses connections, of which it allows this host a number, to all programs together: from now on ctmpl uses fewer; "+
 		"to have it so from the start set limits { connections }, or raise limits.http_max_conns_per_client of the agent",

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -89,6 +90,8 @@ func (c *counted) watch(few bool) {
 	c.watching.Store(few)
 	if few {
 		c.plain.CloseIdleConnections()
+	} else {
+		c.few.CloseIdleConnections()
 	}
 }
 
@@ -139,9 +142,13 @@ func isRefusal(head []byte) bool {
 // RoundTrip implements http.RoundTripper.
 func (c *counted) RoundTrip(req *http.Request) (*http.Response, error) {
 	began, start := c.budget.mark(), time.Now()
-	resp, err := c.transport().RoundTrip(req)
+	var sent atomic.Bool // it has had a connection
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}
+	resp, err := c.transport().RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil && req.Context().Err() != nil {
-		c.linger(req, time.Since(start))
+		if sent.Load() {
+			c.linger(req, time.Since(start))
+		}
 		return nil, err
 	}
 	var refused *refusal
@@ -154,7 +161,7 @@ func (c *counted) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.budget.answered(resp.ProtoMajor)
 	case errors.As(err, &refused):
 		return nil, c.shrink(req.Context(), began, refused)
-	case time.Since(start) < atOnce && brokenOff(err):
+	case c.budget.https && time.Since(start) < atOnce && brokenOff(err): // over plain HTTP it can be read
 		return nil, c.shrink(req.Context(), began, err)
 	}
 	return resp, err

@@ -66,7 +66,7 @@ func New(cfg Config) (*Source, error) {
 	c := clientConfig(cfg)
 	source := &Source{addr: c.Address, maxStale: cfg.MaxStale, silence: silence, poll: pollTime, patrol: patrolGap, bucket: newBucket(cfg.RequestsPerSecond)}
 	tr := transport(cfg)
-	tr.DisableCompression = onThisHost(c.Address)
+	tr.DisableCompression = onThisMachine(c.Address)
 	if path, ok := strings.CutPrefix(c.Address, "unix://"); ok {
 		overSocket(c, tr, path)
 	}
@@ -90,15 +90,21 @@ func New(cfg Config) (*Source, error) {
 	}
 	proxy, err := tr.Proxy(sample)
 	source.proxied = proxy != nil || err != nil
-	tr.DisableCompression = onThisMachine(sample.URL.Hostname())
 	return source, nil
 }
 
 // onThisMachine tells whether an agent is here: to compress what it sends would take longer
 // than to send it, of both.
-func onThisMachine(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+func onThisMachine(address string) bool {
+	scheme, rest, ok := strings.Cut(address, "://")
+	if !ok {
+		rest = address
+	} else if scheme == "unix" {
+		return true
+	}
+	host, _, _ := strings.Cut(rest, "/")
+	name := (&url.URL{Host: host}).Hostname()
+	return name == "localhost" || net.ParseIP(name).IsLoopback()
 }
 
 func logger(log *slog.Logger) *slog.Logger {
@@ -150,20 +156,6 @@ func unescape(s string) string {
 		return plain
 	}
 	return s
-}
-
-// onThisHost tells whether the agent is here. Its answers come without compression then: that
-// costs it half as much again as the answer itself, and no network gains by it.
-func onThisHost(address string) bool {
-	scheme, rest, ok := strings.Cut(address, "://")
-	if !ok {
-		rest = address
-	} else if scheme == "unix" {
-		return true
-	}
-	host, _, _ := strings.Cut(rest, "/")
-	name := (&url.URL{Host: host}).Hostname()
-	return name == "localhost" || net.ParseIP(name).IsLoopback()
 }
 
 // overSocket has the transport connect to a unix socket. The client can do that by

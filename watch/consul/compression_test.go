@@ -11,8 +11,8 @@ import (
 func TestOnThisMachine(t *testing.T) {
 	t.Parallel()
 	for host, want := range map[string]bool{
-		"localhost": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true,
-		"10.0.0.1": false, "consul.example": false, "fe80::1": false, "": false,
+		"localhost": true, "127.0.0.1": true, "127.9.9.9:8500": true, "[::1]:8500": true, "unix:///run/s": true, "https://127.0.0.1/x": true,
+		"10.0.0.1": false, "consul.example": false, "[fe80::1]": false, "": false,
 	} {
 		if got := onThisMachine(host); got != want {
 			t.Errorf("%s: %v", host, got)

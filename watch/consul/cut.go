@@ -25,6 +25,8 @@ const (
 	// cutsToLearn is how many waits in a row are cut off after the same time until it is taken
 	// for a time limit.
 	cutsToLearn = 3
+	// cutsForget is how long after the last cut it is tried whether there is a limit still.
+	cutsForget = time.Hour
 )
 
 // cuts is what is known of a time limit between here and the agent.
@@ -44,6 +46,9 @@ type cuts struct {
 func (s *Source) hold(q watch.Query, most time.Duration) time.Duration {
 	s.cuts.mu.Lock()
 	defer s.cuts.mu.Unlock()
+	if s.cuts.limit > 0 && time.Since(s.cuts.last) > cutsForget {
+		s.cuts.limit = 0
+	}
 	if s.cuts.limit > 0 {
 		most = min(most, s.cuts.limit)
 	}

@@ -13,8 +13,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/ctmpl/ctmpl/watch"
 )
 
 const (
@@ -170,6 +168,10 @@ func (p *prober) dial(ctx context.Context, c *probing) error {
 // receive reads one answer.
 func (p *prober) receive(ctx context.Context, c *probing) (index uint64, err error) {
 	resp, err := http.ReadResponse(c.in, nil)
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return 0, p.refused(ctx, refused)
+	}
 	if err != nil {
 		return 0, p.src.explain(ctx, err)
 	}
@@ -177,7 +179,7 @@ func (p *prober) receive(ctx context.Context, c *probing) (index uint64, err err
 	if resp.StatusCode != http.StatusOK {
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
 		if resp.StatusCode == http.StatusTooManyRequests {
-			return 0, fmt.Errorf("%w: %s", watch.ErrRefused, text)
+			return 0, p.refused(ctx, &refusal{"HTTP status 429: " + p.src.firstLine(string(text))})
 		}
 		return 0, fmt.Errorf("HTTP status %d: %s", resp.StatusCode, p.src.firstLine(string(text)))
 	}
@@ -194,4 +196,10 @@ func (p *prober) receive(ctx context.Context, c *probing) (index uint64, err err
 		err = errors.New("the answer is not Consul's: it has no X-Consul-Index")
 	}
 	return index, err
+}
+
+// refused has the budget shrink: the agent does not take the connections of the prober.
+func (p *prober) refused(ctx context.Context, why *refusal) error {
+	t := p.src.transport
+	return t.shrink(ctx, t.budget.mark(), why)
 }
