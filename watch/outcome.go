@@ -48,7 +48,7 @@ func (s *Scheduler) finish(ctx context.Context, r result) {
 // after all the time has nothing to ask.
 func (s *Scheduler) takenBack(e *entry, now time.Time) {
 	e.due = now
-	if e.from == &s.lanes.hot && e.lane == &s.lanes.fetches && !e.noticed {
+	if e.from == &s.lanes.hot && e.lane == &s.lanes.fetches && e.known && !e.noticed {
 		s.park(e, now)
 	}
 }

@@ -174,9 +174,11 @@ func (s *Scheduler) adopt() {
 	if want == nil {
 		return
 	}
+	news := false
 	for q, e := range s.entries {
 		if _, ok := want[q]; !ok && !e.removed {
 			s.remove(e)
+			news = true
 		}
 	}
 	for q := range want {
@@ -187,11 +189,16 @@ func (s *Scheduler) adopt() {
 			e.move(s.laneOf(e))
 			e.lane.push(e)
 		case e.removed:
-			e.removed = false
+			e.removed, e.noticed, e.again = false, true, true
 			e.move(s.laneOf(e))
+		default:
+			continue
 		}
+		news = true
 	}
-	s.cover()
+	if news {
+		s.cover()
+	}
 }
 
 // remove forgets e. While it is under way its entry stays, so that the query is not

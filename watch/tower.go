@@ -23,6 +23,9 @@ const hotTime = 2 * time.Minute
 // server that does not know it yet.
 const fetchHold = 2 * time.Second
 
+// startTime is for how long queries wait for a sentinel that is started for the first time.
+const startTime = 5 * time.Second
+
 // lasting is how long a sentinel has to work until its next failure is a new one.
 const lasting = time.Minute
 
@@ -35,6 +38,7 @@ type tower struct {
 	cancel      context.CancelFunc
 	notices     chan Notice
 	ended       chan error
+	startedAt   time.Time
 	readyAt     time.Time
 	retryAt     time.Time
 	retry       *backoff.ExponentialBackOff
@@ -62,18 +66,24 @@ func (s *Scheduler) watchtower(ctx context.Context) {
 	t := &s.tower
 	switch {
 	case t.src == nil:
-	case t.state == asleep && s.untilClimb() <= 0:
+	case t.state == asleep && s.crowded() && s.untilClimb() <= 0:
 		s.climb(ctx)
-	case t.state != asleep && (s.health.down() || t.distrusted || len(s.entries) < s.connections()*9/10):
+	case t.state != asleep && (s.health.down() || t.distrusted || s.connections() < fewest || len(s.entries) < s.connections()*9/10):
 		t.cancel()
+	case t.state == starting && !t.again && time.Since(t.startedAt) >= startTime:
+		t.again = true // it takes too long to wait for
+		s.relane()
 	}
 }
 
 // climb starts the sentinel.
 func (s *Scheduler) climb(ctx context.Context) {
 	t := &s.tower
-	t.state = starting
-	s.cover()
+	t.state, t.startedAt = starting, time.Now()
+	if s.cover(); t.connections == 0 || t.connections > s.connections()/2 { // there is nothing to look after, or no room for it
+		t.state, t.retryAt = asleep, t.startedAt.Add(lasting)
+		return
+	}
 	watch, cancel := context.WithCancel(ctx)
 	t.cancel = cancel
 	s.workers.Go(func() {
@@ -118,13 +128,17 @@ func (s *Scheduler) heed(n Notice) {
 	}
 }
 
-// look has the sentinel look after what it covers. Queries that wait are asked once more:
-// their answers may be on the way.
+// look has the sentinel look after what it covers. All that is covered is asked once more within
+// a round; what waits at once, as its connection is needed, and its answer may be on the way.
 func (s *Scheduler) look() {
 	t := &s.tower
+	say := s.opt.Log.Info
+	if !t.readyAt.IsZero() {
+		say = s.opt.Log.Debug
+	}
 	t.state, t.again, t.readyAt = ready, true, time.Now()
 	s.cover() // of which it may cover more than before
-	s.opt.Log.Info("more queries than connections: sentinels look after them", "queries", len(s.entries), "connections", t.connections)
+	say("more queries than connections: sentinels look after them", "queries", len(s.entries), "connections", t.connections)
 	s.relane()
 	for e := range s.running {
 		if e.waits && e.lane == &s.lanes.fetches {
@@ -156,7 +170,9 @@ func (s *Scheduler) fallen(err error, now time.Time) {
 	s.relane()
 	s.unpark(now)
 	if err == nil {
-		t.retryAt = now
+		if t.retryAt = now; now.Sub(t.readyAt) < round { // not again and again
+			t.retryAt = now.Add(t.retry.NextBackOff())
+		}
 		return
 	}
 	t.retryAt = now.Add(t.retry.NextBackOff())
@@ -180,10 +196,13 @@ func (s *Scheduler) unpark(now time.Time) {
 	}
 }
 
-// untilClimb is the time until the sentinel is to be started again.
+// untilClimb is the time until the sentinel is to be started again, or has had its time to start.
 func (s *Scheduler) untilClimb() time.Duration {
-	if t := &s.tower; t.src != nil && t.state == asleep && s.crowded() && !s.health.down() {
+	switch t := &s.tower; {
+	case t.src != nil && t.state == asleep && s.crowded() && !s.health.down():
 		return time.Until(t.retryAt)
+	case t.state == starting && !t.again:
+		return time.Until(t.startedAt.Add(startTime))
 	}
 	return time.Hour
 }
@@ -224,7 +243,7 @@ func (s *Scheduler) watched(e *entry) bool {
 // was noticed while it was asked may not be in the answer.
 func (s *Scheduler) settle(e *entry, changed, newer bool, now time.Time) {
 	known := e.known
-	e.known = e.from != &s.lanes.turns // else it was asked before changes were noticed
+	e.known = e.from != &s.lanes.turns && !e.started.Before(s.tower.readyAt) // else it was asked before changes were noticed
 	e.noticed = e.again || !e.known
 	switch {
 	case changed && known && !broad(e.q):

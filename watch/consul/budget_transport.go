@@ -67,7 +67,7 @@ func newCounted(b *budget, tr *http.Transport) *counted {
 	c.h2.ForceAttemptHTTP2 = true // which is off where there is a TLS configuration
 	c.h2.MaxConnsPerHost = min(positive(tr.MaxConnsPerHost, h2Connections), h2Connections)
 	c.few = tr.Clone()
-	c.few.MaxConnsPerHost = min(tr.MaxConnsPerHost, watch.MostWatching-probers)
+	c.few.MaxConnsPerHost = max(1, min(tr.MaxConnsPerHost, watch.MostWatching)-probers)
 	return c
 }
 

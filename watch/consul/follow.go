@@ -35,7 +35,9 @@ func (sc *scope) follow(ctx context.Context, ask asking, heed func(index uint64)
 	for after := uint64(0); ; {
 		start, index := time.Now(), uint64(0)
 		err := patiently(ctx, func() (err error) {
-			index, err = sc.once(ctx, after, ask)
+			if index, err = sc.once(ctx, after, ask); err != nil {
+				after = 0 // it may be another Consul by then, with a lower index
+			}
 			return err
 		})
 		if err == nil {
@@ -164,7 +166,9 @@ func (sc *scope) checked(which int, list api.HealthChecks, index uint64) (notice
 		}
 	}
 	sc.checks[which], sc.restless = now, true
-	sc.find(index)
+	if len(found.set)+len(hit) > 0 {
+		sc.find(index)
+	}
 	for node := range hit {
 		nodes = append(nodes, node)
 	}

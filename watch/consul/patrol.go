@@ -24,7 +24,9 @@ func (sc *scope) patrol(ctx context.Context, prober *prober, tell func(watch.Not
 	}
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	sc.beat = sc.beat[min(len(names), len(sc.beat)):]
+	if sc.beat = sc.beat[min(len(names), len(sc.beat)):]; len(sc.beat) == 0 {
+		sc.settled = sc.from
+	}
 	return nil
 }
 
@@ -35,11 +37,8 @@ func (sc *scope) nextPatrol() (names []string, notice watch.Notice) {
 	defer sc.mu.Unlock()
 	found := sc.collect()
 	if len(sc.beat) == 0 && sc.restless {
-		sc.beat, sc.restless = slices.Collect(maps.Keys(sc.services)), false
-		if sc.guessed {
-			found.queries(sc.lists[listServices])
-			sc.guessed = false
-		}
+		sc.beat, sc.restless, sc.from = slices.Collect(maps.Keys(sc.services)), false, sc.table
+		found.queries(sc.lists[listServices]) // of which what comes and goes at once leaves no sign
 	}
 	return sc.beat[:min(len(sc.beat), len(sc.services)/patrolParts+1)], found.notice()
 }
@@ -60,4 +59,11 @@ func (sc *scope) probeServices(ctx context.Context, prober *prober, names []stri
 			}
 		},
 	})
+}
+
+// patrolled is the index up to which all changes have been told for good.
+func (sc *scope) patrolled() uint64 {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.settled
 }

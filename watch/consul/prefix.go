@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/consul/api"
 
@@ -115,42 +116,66 @@ func (sc *scope) prefixOf(name string) string {
 	return sc.prefixes[i]
 }
 
+// listing is what is known of the keys below a prefix.
+type listing struct {
+	index uint64            // of the last list
+	keys  map[string]uint64 // when each was modified: in that list, or in an answer since
+}
+
+// prefixHold is how long the list of a prefix is waited for: when a directory above it is deleted
+// Consul (v1.20) does not notice that it has changed.
+const prefixHold = 10 * time.Second
+
 // followPrefix notices which keys below a prefix change.
 func (sc *scope) followPrefix(ctx context.Context, prefix string, tell func(watch.Notice), started func()) error {
 	var list api.KVPairs
 	ask := func(opts *api.QueryOptions) (meta *api.QueryMeta, err error) {
+		opts.WaitTime = min(opts.WaitTime, prefixHold)
 		list, meta, err = sc.src.client.KV().List(prefix, opts)
 		return meta, err
 	}
-	var before map[string]uint64
-	return sc.follow(ctx, ask, func(uint64) error {
+	return sc.follow(ctx, ask, func(index uint64) error {
 		now := make(map[string]uint64, len(list))
 		for _, pair := range list {
 			now[pair.Key] = pair.ModifyIndex
 		}
-		if before != nil {
-			tell(sc.keysChanged(before, now))
-		}
-		before = now
+		tell(sc.keysListed(prefix, &listing{index, now}))
 		started()
 		return nil
 	})
 }
 
-// keysChanged finds the queries for keys that came, changed or went.
-func (sc *scope) keysChanged(before, now map[string]uint64) watch.Notice {
+// keysListed finds the queries for keys that came, changed or went.
+func (sc *scope) keysListed(prefix string, now *listing) watch.Notice {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	found := sc.collect()
-	for name, index := range now {
-		if before[name] != index {
+	found, before := sc.collect(), sc.listings[prefix]
+	if sc.listings[prefix] = now; before == nil {
+		return found.notice()
+	}
+	for name, index := range now.keys {
+		if before.keys[name] != index {
 			found.queries(sc.keys[name])
 		}
 	}
-	for name := range before {
-		if _, still := now[name]; !still {
+	for name := range before.keys {
+		if _, still := now.keys[name]; !still {
 			found.queries(sc.keys[name])
 		}
 	}
 	return found.notice()
+}
+
+// learnKey takes in the answer to a query for a key. It may come between two lists: a key that comes
+// and goes there is in neither of them. An answer without the key has nothing that could go.
+func (sc *scope) learnKey(name string, value any, index uint64) (old bool) {
+	l := sc.listings[sc.prefixOf(name)]
+	if lookup, ok := value.(watch.Lookup); value == nil || ok && !lookup.Found || l == nil {
+		return false
+	}
+	if index > l.index {
+		l.keys[name] = index
+		return false
+	}
+	return l.keys[name] != index
 }

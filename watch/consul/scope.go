@@ -17,28 +17,31 @@ type scope struct {
 	key scopeKey
 
 	mu       sync.Mutex
-	services map[string]*lookedAfter // by name
-	lists    [2]watch.Set            // the queries for services, and for nodes
-	details  map[string]watch.Set    // the queries for one node, by its name
-	keys     map[string]watch.Set    // the queries for a key, by its name
-	nodes    map[string]*nodeState   // by name
-	prefixes []string                // whose keys are looked after
-	catalog  bool                    // Watch looks after the catalog
-	counted  int                     // keys that there were when it began
-	table    uint64                  // index of services and nodes
-	baseline bool                    // the index of each node has been seen
-	coarse   bool                    // which tells nothing: they are all the same
-	listedAt time.Time               // when lists of services were asked for without knowing that they changed
-	guessed  bool                    // lists of services may have changed without a sign
-	found    map[uint64]bool         // indexes of changes that have been found lately
-	doneTo   uint64                  // all changes up to this index have been
-	wholeAt  time.Time               // when all nodes were looked at
-	partial  bool                    // not all were since then
-	nodesAt  uint64                  // index of the list of nodes
-	swept    []sweptAt               // the last sweeps
+	services map[string]lookedAfter // by name
+	lists    [2]watch.Set           // the queries for services, and for nodes
+	details  map[string]watch.Set   // the queries for one node, by its name
+	keys     map[string]watch.Set   // the queries for a key, by its name
+	nodes    map[string]*nodeState  // by name
+	prefixes []string               // whose keys are looked after
+	catalog  bool                   // Watch looks after the catalog
+	counted  int                    // keys that there were when it began
+	table    uint64                 // index of services and nodes
+	baseline bool                   // the index of each node has been seen
+	coarse   bool                   // which tells nothing: they are all the same
+	listedAt time.Time              // when lists of services were asked for without knowing that they changed
+	found    map[uint64]bool        // indexes of changes that have been found lately
+	doneTo   uint64                 // all changes up to this index have been
+	wholeAt  time.Time              // when all nodes were looked at
+	partial  bool                   // not all were since then
+	nodesAt  uint64                 // index of the list of nodes
 	checks   [2]map[checkKey]checkState
 	restless bool     // there were changes since the last patrol began
 	beat     []string // the services that this patrol has not looked at yet
+	from     uint64   // index of the table when it began
+	settled  uint64   // that of the last one that has ended
+	listings map[string]*listing
+	looked   bool      // there has been a sweep
+	movedAt  time.Time // the table
 }
 
 const (
@@ -63,12 +66,6 @@ type seen struct {
 	tags    uint64 // hash of them
 }
 
-// sweptAt is when all changes up to an index had been found.
-type sweptAt struct {
-	index uint64
-	at    time.Time
-}
-
 func newScope(s *Source, key scopeKey) *scope {
 	sc := &scope{src: s, key: key}
 	sc.forget()
@@ -81,8 +78,8 @@ func (sc *scope) forget() {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	sc.nodes, sc.nodesAt, sc.table, sc.baseline, sc.coarse = map[string]*nodeState{}, 0, 0, false, false
-	sc.checks, sc.swept = [2]map[checkKey]checkState{}, nil
-	sc.beat, sc.restless = nil, true
+	sc.checks, sc.listings = [2]map[checkKey]checkState{}, map[string]*listing{}
+	sc.beat, sc.restless, sc.partial, sc.looked, sc.settled = nil, true, false, false, 0
 	sc.found, sc.doneTo, sc.wholeAt = map[uint64]bool{}, 0, time.Time{}
 }
 
@@ -91,7 +88,7 @@ func (sc *scope) cover(set watch.Set) (connections int) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	before := sc.services
-	sc.services, sc.details, sc.lists, sc.keys = map[string]*lookedAfter{}, map[string]watch.Set{}, [2]watch.Set{{}, {}}, map[string]watch.Set{}
+	sc.services, sc.details, sc.lists, sc.keys = map[string]lookedAfter{}, map[string]watch.Set{}, [2]watch.Set{{}, {}}, map[string]watch.Set{}
 	for q := range set {
 		switch q.Kind {
 		case watch.KindService:
@@ -120,15 +117,11 @@ func insert(by map[string]watch.Set, q watch.Query) {
 	by[q.Name].Add(q)
 }
 
-func (sc *scope) add(q watch.Query, before map[string]*lookedAfter) {
+func (sc *scope) add(q watch.Query, before map[string]lookedAfter) {
 	if sc.services[q.Name] == nil {
-		sc.services[q.Name] = &lookedAfter{}
+		sc.services[q.Name] = lookedAfter{}
 	}
-	index := uint64(0)
-	if old := before[q.Name]; old != nil {
-		index = (*old)[q]
-	}
-	(*sc.services[q.Name])[q] = index
+	sc.services[q.Name][q] = before[q.Name][q]
 }
 
 // covers tells whether changes of what a query in this scope asks for are noticed.
@@ -160,21 +153,40 @@ func (sc *scope) outgrown() bool {
 	return sc.wantsCatalog() && !sc.catalog || len(sc.keys) > 2*sc.counted+leastKeys
 }
 
-// learn takes in the answer to a query for a service.
-func (sc *scope) learn(q watch.Query, value any, index uint64) {
-	list, _ := value.([]*watch.ServiceInstance)
+// learn takes in the answer to a query, and tells whether it is older than what is known.
+func (sc *scope) learn(q watch.Query, value any, index uint64) (old bool) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	if q.Kind == watch.KindKey || q.Kind == watch.KindLookup {
+		return sc.learnKey(q.Name, value, index)
+	}
 	after := sc.services[q.Name]
-	if after == nil || q.Kind != watch.KindService {
-		return
+	if q.Kind != watch.KindService || after == nil {
+		return false
 	}
-	if _, ok := (*after)[q]; ok {
-		(*after)[q] = index
+	if _, ok := after[q]; ok {
+		after[q] = index
 	}
+	list, _ := value.([]*watch.ServiceInstance)
 	for _, i := range list {
-		sc.node(i.Node).instances[i.ID] = seen{service: q.Name, tags: hashTags(i.Tags)}
+		old = sc.learnInstance(q.Name, i, index) || old
 	}
+	return old
+}
+
+// learnInstance takes in an instance of an answer. One that a node does not have, which was listed
+// after the answer was made, has left.
+func (sc *scope) learnInstance(service string, i *watch.ServiceInstance, index uint64) (old bool) {
+	if !sc.baseline {
+		return false // services are looked at, and no nodes
+	}
+	n := sc.node(i.Node)
+	_, known := n.instances[i.ID]
+	if !known && n.complete && index < n.index {
+		return true
+	}
+	n.instances[i.ID] = seen{service: service, tags: hashTags(i.Tags)}
+	return false
 }
 
 func (sc *scope) node(name string) *nodeState {
@@ -204,10 +216,9 @@ func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everythin
 	defer sc.mu.Unlock()
 	found, n := sc.collect(), sc.node(name)
 	found.queries(sc.details[name])
-	sc.guessed = sc.guessed || !n.complete // what has gone from there may never have been seen
 	now := make(map[string]seen, len(list.Services))
 	if list.Node != nil {
-		everything = everything || n.modified != 0 && list.Node.ModifyIndex != n.modified
+		everything = everything || list.Node.ModifyIndex != n.modified
 		n.modified = list.Node.ModifyIndex
 		sc.find(n.modified)
 	}
@@ -244,30 +255,4 @@ func hashTags(tags []string) uint64 {
 		_ = h.WriteByte(0)
 	}
 	return h.Sum64()
-}
-
-// settling is how long it takes until a change that was not noticed by then never will be.
-const settling = time.Minute
-
-// sweptTo notes that all changes up to an index have been found.
-func (sc *scope) sweptTo(index uint64, now time.Time) {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if last := len(sc.swept) - 1; last >= 0 && now.Sub(sc.swept[last].at) < time.Second {
-		return // one of each second will do
-	}
-	sc.swept = append(sc.swept, sweptAt{index, now})
-	for len(sc.swept) > 1 && now.Sub(sc.swept[1].at) > settling {
-		sc.swept = sc.swept[1:]
-	}
-}
-
-// settledIndex is the index up to which all changes have been told for good.
-func (sc *scope) settledIndex() uint64 {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	if len(sc.swept) == 0 || time.Since(sc.swept[0].at) <= settling {
-		return 0
-	}
-	return sc.swept[0].index
 }

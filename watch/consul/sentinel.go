@@ -73,12 +73,14 @@ func (s *Source) Cover(wanted watch.Set) (connections int) {
 	s.sentinels.mu.Lock()
 	defer s.sentinels.mu.Unlock()
 	s.sentinels.choose(s, parts)
-	connections = probers
 	for key, scope := range s.sentinels.scopes {
 		connections += scope.cover(parts[key])
 		if s.sentinels.end != nil && scope.outgrown() {
 			s.sentinels.end()
 		}
+	}
+	if connections > 0 {
+		connections += probers
 	}
 	return connections
 }
@@ -122,17 +124,17 @@ func (s *Source) scopeFor(q watch.Query) *scope {
 	return s.sentinels.scopes[key]
 }
 
-// learn takes in what an answer tells of where the instances of a service are.
-func (s *Source) learn(q watch.Query, value any, index uint64) {
-	if scope := s.scopeFor(q); scope != nil {
-		scope.learn(q, value, index)
-	}
+// learn takes in an answer that a sentinel looks after, and tells whether it is older than what
+// the sentinel knows.
+func (s *Source) learn(q watch.Query, value any, index uint64) (old bool) {
+	scope := s.scopeFor(q)
+	return scope != nil && scope.learn(q, value, index)
 }
 
 // Noticed implements watch.Sentinel.
 func (s *Source) Noticed(q watch.Query) uint64 {
 	if scope := s.scopeFor(q); scope != nil {
-		return scope.settledIndex()
+		return scope.patrolled()
 	}
 	return 0
 }

@@ -86,7 +86,13 @@ func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold ti
 	if err != nil {
 		return watch.Answer{}, s.failure(ctx, q, err)
 	}
-	s.learn(q, value, meta.LastIndex)
+	if s.learn(q, value, meta.LastIndex) {
+		// It is older than what a sentinel has seen already.
+		if value, meta, err = s.read(ctx, read, q, 0, 0, s.maxStale > 0); err != nil {
+			return watch.Answer{}, s.failure(ctx, q, err)
+		}
+		s.learn(q, value, meta.LastIndex)
+	}
 	doubt, err := s.doubt(ctx, read, q, value, meta)
 	if err != nil { // an empty answer that is not certain is none
 		return watch.Answer{}, s.failure(ctx, q, err)

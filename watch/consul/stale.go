@@ -16,20 +16,16 @@ type stale struct {
 func (sc *scope) collect() stale { return stale{sc: sc, set: watch.Set{}} }
 
 func (f stale) service(name string) {
-	if after := f.sc.services[name]; after != nil {
-		for q := range *after {
-			f.set.Add(q)
-		}
+	for q := range f.sc.services[name] {
+		f.set.Add(q)
 	}
 }
 
 // since adds the queries for a service whose answers are older than an index.
 func (f stale) since(name string, index uint64) {
-	if after := f.sc.services[name]; after != nil {
-		for q, at := range *after {
-			if at < index {
-				f.set.Add(q)
-			}
+	for q, at := range f.sc.services[name] {
+		if at < index {
+			f.set.Add(q)
 		}
 	}
 }

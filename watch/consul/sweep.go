@@ -29,7 +29,7 @@ func (sc *scope) sweep(ctx context.Context, prober *prober, moved <-chan struct{
 	defer patrol.Stop()
 	bucket := rate.NewLimiter(probesPerSecond, probesAtOnce)
 	for {
-		to, asked := sc.tableIndex(), 0
+		asked := 0
 		err := patiently(ctx, func() (err error) {
 			asked, err = sc.look(ctx, prober, tell)
 			return err
@@ -37,10 +37,16 @@ func (sc *scope) sweep(ctx context.Context, prober *prober, moved <-chan struct{
 		if err != nil {
 			return err
 		}
-		sc.sweptTo(to, time.Now())
 		started()
 		sleep(ctx, max(shortestGap, bucket.ReserveN(time.Now(), min(asked, probesAtOnce)).Delay()))
 		for again := false; !again; {
+			select { // first, or changes that never end would keep it from its turn
+			case <-patrol.C:
+				if err := patiently(ctx, func() error { return sc.patrol(ctx, prober, tell) }); err != nil {
+					return err
+				}
+			default:
+			}
 			select {
 			case <-ctx.Done():
 				return ctx.Err()
@@ -63,8 +69,16 @@ func (sc *scope) look(ctx context.Context, prober *prober, tell func(watch.Notic
 	sc.mu.Lock()
 	byNode := len(sc.details) > 0 || !sc.coarse && len(sc.nodes) < len(sc.services)
 	names := slices.Collect(maps.Keys(sc.services))
+	unprepared := byNode && !sc.baseline && sc.looked
+	if sc.looked = true; !byNode {
+		sc.partial = false
+		clear(sc.found)
+	}
 	sc.mu.Unlock()
-	if byNode {
+	switch {
+	case unprepared:
+		return 0, errAnew // there is no measure for the nodes yet
+	case byNode:
 		return sc.sweepNodes(ctx, prober, tell)
 	}
 	sc.changedLists(tell)
@@ -136,6 +150,11 @@ const (
 func (sc *scope) explained() bool {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	return sc.allFound()
+}
+
+// allFound is explained for who holds the lock.
+func (sc *scope) allFound() bool {
 	if !sc.baseline || sc.table-sc.doneTo > mostGap || time.Since(sc.wholeAt) > wholeGap {
 		return false
 	}
@@ -171,12 +190,13 @@ const several = 8
 
 // sweptNodes notes what became of a sweep that began with the table at an index.
 func (sc *scope) sweptNodes(to uint64, asked int, moved map[string]uint64) {
-	explained := sc.explained()
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	whole := asked >= len(sc.nodes)
-	switch sc.partial = !whole; {
-	case explained:
+	// What has just moved may not have been known to every server yet.
+	sc.partial = !whole || time.Since(sc.movedAt) < wholeGap
+	switch {
+	case sc.allFound():
 		sc.doneTo = sc.table
 	case whole:
 		sc.doneTo = to

@@ -14,6 +14,8 @@ const (
 	pollGap = 25 * time.Millisecond
 	// calm is for how long nothing changes until that is waited for instead.
 	calm = 10 * time.Second
+	// confirmations is how often an index has to be lower than before until it is believed.
+	confirmations = 8
 )
 
 func (sc *scope) tableIndex() uint64 {
@@ -32,16 +34,20 @@ func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started
 	}
 	index, last := uint64(0), time.Now()
 	for {
-		var next uint64
+		next, after := uint64(0), index
 		start, polls := time.Now(), pollable && time.Since(last) < calm
 		err := patiently(ctx, func() (err error) {
 			if polls {
 				next, err = sc.poll(ctx, prober)
 			} else {
-				next, err = sc.waitForChange(ctx, index)
+				next, err = sc.waitForChange(ctx, after)
 			}
-			if err == nil && next < index && pollable && !polls {
-				next, err = sc.poll(ctx, prober) // services alone may be older than services and nodes
+			for tries := 0; err == nil && next < index && pollable && tries < confirmations; tries++ {
+				sleep(ctx, pollGap*time.Duration(tries)) // it may be that of services alone, or of a server that is behind
+				next, err = sc.poll(ctx, prober)
+			}
+			if err != nil {
+				after = 0
 			}
 			return err
 		})
@@ -93,7 +99,7 @@ func (sc *scope) at(index uint64) error {
 	if index < sc.table {
 		return errAnew
 	}
-	sc.table, sc.restless = index, true
+	sc.table, sc.restless, sc.movedAt = index, true, time.Now()
 	return nil
 }
 
