@@ -1,6 +1,7 @@
 package watch_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -248,6 +249,31 @@ func TestLookedAfterSourceBeginsAnew(t *testing.T) {
 			r.SetVersion(q, "new", 2)
 		}
 		pass(15 * time.Second)
+		r.hasAll(queries)
+	})
+}
+
+// hanging is a sentinel that never becomes ready.
+type hanging struct{ *watchtest.Sentinel }
+
+func (hanging) Watch(ctx context.Context, _ func(watch.Notice)) error {
+	<-ctx.Done()
+	return nil
+}
+
+func TestSentinelThatDoesNotStart(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, sentinel, queries := guardedRig(t, watch.Options{}, 161)
+		r.sched = watch.NewScheduler(hanging{sentinel}, r.store, watch.Options{Name: "fake"})
+		r.run()
+		r.want(queries[:160]...)
+		pass(time.Second)
+		r.want(queries...)
+		pass(time.Second)
+		for i, q := range queries {
+			r.Set(q, i)
+		}
+		pass(20 * time.Second)
 		r.hasAll(queries)
 	})
 }

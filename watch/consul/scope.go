@@ -106,7 +106,10 @@ func (sc *scope) cover(set watch.Set) (connections int) {
 	if sc.wantsCatalog() {
 		connections = perScope
 	}
-	return connections + len(sc.prefixes)
+	if len(sc.keys) >= leastKeys {
+		connections += max(1, len(sc.prefixes)) // they are chosen when Watch begins
+	}
+	return connections
 }
 
 // insert adds a query to those of its name.
