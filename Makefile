@@ -22,7 +22,7 @@ test: ## install what the tests need, check the code, run all tests
 	@$(INSTALL)
 	@$(MAKE) --no-print-directory lint
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
-	$(GO) test -run TestWhateverHappens ./watch
+	$(GO) test -run "TestWhateverHappens|TestAMemoMakesNoDifference" ./watch ./render
 
 lint: ## check format, go vet, staticcheck
 	@$(INSTALL) staticcheck >/dev/null

@@ -167,7 +167,7 @@ func TestAMemoMakesNoDifference(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	kept, plain, complete, waiting, failed := 0, 0, 0, 0, 0
-	for seed := range uint64(60) {
+	for seed := range uint64(seeds) {
 		r := rand.New(rand.NewPCG(seed, 7))
 		a := &author{Rand: r, dir: dir}
 		syntax := Syntax{Format: one(r, "", "", FormatNginx), FailOnMissingKey: r.IntN(9) == 0, MaxOutput: one(r, int64(100_000), 100_000, 3000)}

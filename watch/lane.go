@@ -77,7 +77,7 @@ func (l *lanes) all() [3]*lane { return [3]*lane{&l.turns, &l.fetches, &l.hot} }
 
 // MostWatching bounds the connections when there are so many queries that a sentinel
 // looks after them, with its own. It does not take more to be quick, and others need some, too.
-const MostWatching = 92
+const MostWatching = 76
 
 // divide gives each lane its part of the connections, and tells how many there are.
 func (s *Scheduler) divide() (all int) {
