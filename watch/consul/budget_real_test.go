@@ -112,7 +112,7 @@ func TestThousandsOverHTTP2(t *testing.T) {
 		return nil
 	})
 	t.Logf("%d connections, %d MB", r.src.Connections(), (memory()-before)>>20)
-	if n := r.src.Connections(); n > 30 {
+	if n := r.src.Connections(); n > 40 { // 30, and those that were dialed at the same moment
 		t.Errorf("%d connections for %d queries", n, len(queries))
 	}
 	var took []time.Duration
