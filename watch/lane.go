@@ -111,16 +111,17 @@ func (s *Scheduler) connections() int {
 
 // dispatch gives what is due to free workers.
 func (s *Scheduler) dispatch(ctx context.Context) {
-	now, all := time.Now(), s.divide()
+	now := time.Now()
+	s.room = s.divide()
 	for _, l := range s.lanes.all() {
-		for l.free() && len(s.running) < all && s.mayStart(l, now) {
+		for l.free() && len(s.running) < s.room && s.mayStart(l, now) {
 			s.start(ctx, l, now)
 		}
 		if s.urgent(l) {
 			s.preempt(l)
 		}
 	}
-	if len(s.running) > all {
+	if len(s.running) > s.room {
 		s.preempt(nil) // one after the other
 	}
 }
@@ -157,7 +158,7 @@ func (s *Scheduler) preempt(l *lane) {
 // untilDue is the time until the next query can be started.
 func (s *Scheduler) untilDue() time.Duration {
 	rest := time.Hour // until a result, a notice or a new set comes
-	if len(s.running) >= s.divide() {
+	if len(s.running) >= s.room {
 		return rest
 	}
 	for _, l := range s.lanes.all() {

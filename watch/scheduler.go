@@ -34,6 +34,7 @@ type Scheduler struct {
 	entries map[Query]*entry
 	lanes   lanes
 	tower   tower
+	room    int // for how many queries there is, in all lanes
 	running map[*entry]struct{}
 	workers sync.WaitGroup
 	started int // workers; never more than Options.Connections
@@ -63,12 +64,12 @@ type entry struct {
 	pace     pace
 
 	// What the sentinel looks after:
-	noticed bool      // the answer may have changed
-	again   bool      // that was noticed while it was being asked for
-	known   bool      // there has been an answer since the sentinel looks after it
-	changed time.Time // the answer, the last time
-	patrols bool      // it was asked though nothing was noticed
-	looked  uint64    // what the sentinel had noticed by then
+	noticed  bool      // the answer may have changed
+	again    bool      // that was noticed while it was being asked for
+	known    bool      // there has been an answer since the sentinel looks after it
+	changed  time.Time // the answer, the last time
+	rechecks bool      // it was asked though nothing was noticed
+	looked   uint64    // what the sentinel had noticed by then
 }
 
 type job struct {
@@ -236,7 +237,7 @@ func (e *entry) recall() {
 func (s *Scheduler) start(ctx context.Context, l *lane, now time.Time) {
 	e := heap.Pop(&l.waiting).(*entry)
 	jobCtx, cancel := context.WithCancel(ctx)
-	e.cancel, e.recalled, e.again, e.patrols, e.from = cancel, false, false, false, l
+	e.cancel, e.recalled, e.again, e.rechecks, e.from = cancel, false, false, false, l
 	after := e.after
 	switch l {
 	case &s.lanes.turns:
@@ -248,7 +249,7 @@ func (s *Scheduler) start(ctx context.Context, l *lane, now time.Time) {
 		if !e.noticed {
 			after = 0
 		}
-		e.patrols, e.looked = e.known && !e.noticed, s.tower.src.Noticed(e.q)
+		e.rechecks, e.looked = e.known && !e.noticed, s.tower.src.Noticed(e.q)
 	}
 	e.started, e.waits = now, after > 0
 	if s.health.down() {

@@ -12,9 +12,9 @@ import (
 // fewest is the number of connections below which a sentinel leaves none for queries.
 const fewest = 16
 
-// patrol is about how often a query is asked though the sentinel has noticed nothing: what
+// recheck is about how often a query is asked though the sentinel has noticed nothing: what
 // it leans on is not documented, and one that misses something is not trusted any more.
-const patrol = 30 * time.Minute
+const recheck = 30 * time.Minute
 
 // hotTime is for how long a query whose answer has changed waits for the next change itself.
 const hotTime = 2 * time.Minute
@@ -118,7 +118,7 @@ func (s *Scheduler) cover() {
 // heed takes in a notice.
 func (s *Scheduler) heed(n Notice) {
 	if n.Ready && s.tower.state == starting {
-		s.look()
+		s.handOver()
 	}
 	now := time.Now()
 	for _, q := range n.Stale {
@@ -128,9 +128,9 @@ func (s *Scheduler) heed(n Notice) {
 	}
 }
 
-// look has the sentinel look after what it covers. All that is covered is asked once more within
+// handOver has the sentinel look after what it covers. All that is covered is asked once more within
 // a round; what waits at once, as its connection is needed, and its answer may be on the way.
-func (s *Scheduler) look() {
+func (s *Scheduler) handOver() {
 	t := &s.tower
 	say := s.opt.Log.Info
 	if !t.readyAt.IsZero() {
@@ -266,10 +266,10 @@ func broad(q Query) bool { return q.Kind == KindServices || q.Kind == KindNodes 
 // park has a query wait for a notice.
 func (s *Scheduler) park(e *entry, now time.Time) {
 	e.move(&s.lanes.fetches)
-	e.due = nextPatrol(now)
+	e.due = nextRecheck(now)
 }
 
-func nextPatrol(now time.Time) time.Time { return now.Add(patrol/2 + rand.N(patrol)) }
+func nextRecheck(now time.Time) time.Time { return now.Add(recheck/2 + rand.N(recheck)) }
 
 // warm gives a query whose answer has changed a blocking query of its own: it takes the place of
 // the one that has not changed for longest.
@@ -300,13 +300,13 @@ func (s *Scheduler) cool(e *entry) {
 		return
 	}
 	if !e.noticed {
-		e.wait(nextPatrol(time.Now()))
+		e.wait(nextRecheck(time.Now()))
 	}
 }
 
 // missed tells whether a query shows a change that the sentinel should have noticed.
 func (s *Scheduler) missed(e *entry, changed bool, version uint64) bool {
-	return changed && e.patrols && !e.noticed && !e.again && e.after > 0 && version > e.after && version <= e.looked
+	return changed && e.rechecks && !e.noticed && !e.again && e.after > 0 && version > e.after && version <= e.looked
 }
 
 // distrust has the queries take turns from now on.

@@ -58,12 +58,7 @@ func (r *Record) tidy(gone []Generation) {
 		gone = append(gone, r.all[:tooMany]...)
 		r.all = slices.Clone(r.all[tooMany:])
 	}
-	used := map[string]bool{}
-	for _, g := range r.all {
-		for _, hash := range g.hashes() {
-			used[hash] = true
-		}
-	}
+	used := r.used()
 	for _, g := range gone {
 		for _, hash := range g.hashes() {
 			if !used[hash] {
@@ -71,6 +66,33 @@ func (r *Record) tidy(gone []Generation) {
 			}
 		}
 	}
+}
+
+// removeLost removes contents of no good output: what a kill has left. It removes none when some
+// good output cannot be read.
+func (r *Record) removeLost() {
+	outputs, err := filepath.Glob(r.path("good-*.json"))
+	contents, readErr := os.ReadDir(r.path("blobs"))
+	if err != nil || readErr != nil || len(outputs) != len(r.all) {
+		return
+	}
+	used := r.used()
+	for _, c := range contents {
+		if !used[c.Name()] {
+			_ = os.Remove(r.blob(c.Name()))
+		}
+	}
+}
+
+// used are the hashes of the contents that the good outputs have.
+func (r *Record) used() map[string]bool {
+	used := map[string]bool{}
+	for _, g := range r.all {
+		for _, hash := range g.hashes() {
+			used[hash] = true
+		}
+	}
+	return used
 }
 
 // hashes are those of all contents that belong to a generation.

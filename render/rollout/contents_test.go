@@ -52,6 +52,34 @@ func TestNotesAreKept(t *testing.T) {
 	}
 }
 
+// What a kill in the middle has left is removed with the next start, unless some good output
+// cannot be read: what belongs to it is not known then.
+func TestContentsOfNoOutputAreRemoved(t *testing.T) {
+	t.Parallel()
+	for _, readable := range []bool{true, false} {
+		r := newRig(t)
+		r.rollWith("one", `"x"`)
+		r.rollWith("two", `"x"`)
+		record := r.target.Record
+		for _, name := range []string{"left", "left.tmp"} {
+			if err := os.WriteFile(record.blob(name), []byte("?"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want := 5
+		if !readable {
+			want = 7
+			if err := os.WriteFile(record.generation(1), []byte("{"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		r.reopen()
+		if blobs, _ := os.ReadDir(filepath.Join(record.dir, "blobs")); len(blobs) != want {
+			t.Errorf("%d contents are kept, want %d", len(blobs), want)
+		}
+	}
+}
+
 // A note that is damaged is none, and is made anew with the next output.
 func TestADamagedNote(t *testing.T) {
 	t.Parallel()

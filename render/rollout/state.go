@@ -90,10 +90,15 @@ func (s *State) Open(name string) (*Record, error) {
 		r.Close()
 		return nil, err
 	}
-	if r.all, err = r.Generations(); err == nil && len(r.all) > 0 {
+	if r.all, err = r.Generations(); err != nil { // or good outputs would be taken for none
+		r.Close()
+		return nil, err
+	}
+	if len(r.all) > 0 {
 		now := r.all[len(r.all)-1]
 		r.now = &now
 	}
+	r.removeLost()
 	return r, nil
 }
 

@@ -16,8 +16,8 @@ const (
 	// fewest is what the budget does not shrink below.
 	fewest = 4
 	// firstPause and longestPause bound the time after which some more connections are
-	// tried. It doubles with each refusal, so that an agent whose limit stays as it is
-	// refuses some ten times on the first day, and four times on the others.
+	// tried. It doubles each time that these were too many, and halves when they were not, so
+	// that an agent whose limit stays as it is refuses less and less often.
 	firstPause, longestPause = 30 * time.Second, 6 * time.Hour
 	// leastHold and tightHold bound how long a query is held at the start, and while the
 	// budget is below what is configured: the agent (v1.20) goes on with most queries whose
@@ -42,7 +42,7 @@ type budget struct {
 	kept    int
 	version int           // of HTTP, in the last answer; 0 before the first one
 	shrunk  int           // how often
-	pause   time.Duration // before allowed grows by one
+	pause   time.Duration // before allowed grows
 	growAt  time.Time
 	grown   bool      // since it shrank last
 	since   time.Time // the start, or when the budget shrank

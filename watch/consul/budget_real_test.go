@@ -131,11 +131,15 @@ func (r *running) wake(client *api.Client, q watch.Query) time.Duration {
 	r.t.Helper()
 	start := time.Now()
 	register(r.t, client, q.Name, 0, 80)
-	for {
+	for late := time.After(deadline); ; {
+		select {
+		case <-r.store.Changed(): // which nobody else here waits for
+		case <-late:
+			r.t.Fatalf("%s has not changed within %s", q, deadline)
+		}
 		if v, _, _ := r.store.Get(q); at(v, 80) {
 			return time.Since(start)
 		}
-		time.Sleep(200 * time.Microsecond)
 	}
 }
 

@@ -66,7 +66,7 @@ func patiently(ctx context.Context, do func() error) error {
 		if time.Since(start) > sentinelHold/4 { // cut off while it waited, as some proxies do
 			failures = 0
 		}
-		if failures++; failures >= patience || errors.Is(err, watch.ErrUnreachable) || errors.Is(err, watch.ErrRefused) {
+		if failures++; failures >= patience || errors.Is(err, watch.ErrUnreachable) || errors.Is(err, watch.ErrRefused) || errors.Is(err, errAnew) {
 			return err
 		}
 		sleep(ctx, rand.N(sentinelPause))

@@ -3,7 +3,10 @@ package consul
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -44,5 +47,44 @@ func TestGivenUpInTheQueue(t *testing.T) {
 	defer b.mu.Unlock()
 	if b.open != 0 || b.kept != 0 {
 		t.Errorf("%d open, %d kept", b.open, b.kept)
+	}
+}
+
+// When the sentinels end, their connections do too: with those of the queries they would be
+// more than an agent allows.
+func TestConnectionsOfSentinelsEnd(t *testing.T) {
+	t.Parallel()
+	var open atomic.Int64
+	closed := make(chan struct{}, 8)
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		switch state {
+		case http.StateNew:
+			open.Add(1)
+		case http.StateClosed:
+			closed <- struct{}{}
+		}
+	}
+	server.Start()
+	defer server.Close()
+	s, err := New(Config{Address: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.transport.watch(true)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/v1/x", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := s.transport.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	s.transport.watch(false)
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Errorf("%d connections stay open", open.Load())
 	}
 }

@@ -16,32 +16,52 @@ type scope struct {
 	src *Source
 	key scopeKey
 
-	mu       sync.Mutex
+	mu sync.Mutex
+	wanted
+	known
+}
+
+// wanted is what is looked after.
+type wanted struct {
 	services map[string]lookedAfter // by name
 	lists    [2]watch.Set           // the queries for services, and for nodes
 	details  map[string]watch.Set   // the queries for one node, by its name
 	keys     map[string]watch.Set   // the queries for a key, by its name
-	nodes    map[string]*nodeState  // by name
 	prefixes []string               // whose keys are looked after
 	catalog  bool                   // Watch looks after the catalog
 	counted  int                    // keys that there were when it began
-	table    uint64                 // index of services and nodes
-	baseline bool                   // the index of each node has been seen
-	coarse   bool                   // which tells nothing: they are all the same
-	listedAt time.Time              // when lists of services were asked for without knowing that they changed
-	found    map[uint64]bool        // indexes of changes that have been found lately
-	doneTo   uint64                 // all changes up to this index have been
-	wholeAt  time.Time              // when all nodes were looked at
-	partial  bool                   // not all were since then
-	nodesAt  uint64                 // index of the list of nodes
+}
+
+// known is what has been found out since Watch began.
+type known struct {
+	nodes    map[string]*nodeState // by name
+	nodesAt  uint64                // index of the list of nodes
 	checks   [2]map[checkKey]checkState
-	restless bool     // there were changes since the last patrol began
-	beat     []string // the services that this patrol has not looked at yet
+	listings map[string]*listing // by prefix
+	progress
+	patrols
+}
+
+// progress is how far the sweeps have come.
+type progress struct {
+	table    uint64          // index of services and nodes
+	movedAt  time.Time       // when that was last another one
+	looked   bool            // there has been a sweep
+	baseline bool            // the index of each node has been seen
+	coarse   bool            // which tells nothing: they are all the same
+	found    map[uint64]bool // indexes of changes that have been found lately
+	doneTo   uint64          // all changes up to this index have been
+	wholeAt  time.Time       // when all nodes were looked at
+	partial  bool            // not all were since then
+	listedAt time.Time       // when lists of services were asked for without knowing that they changed
+}
+
+// patrols are the looks at each service.
+type patrols struct {
+	restless bool     // there were changes since the last one began
+	beat     []string // the services that it has not looked at yet
 	from     uint64   // index of the table when it began
 	settled  uint64   // that of the last one that has ended
-	listings map[string]*listing
-	looked   bool      // there has been a sweep
-	movedAt  time.Time // the table
 }
 
 const (
@@ -77,10 +97,10 @@ func newScope(s *Source, key scopeKey) *scope {
 func (sc *scope) forget() {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	sc.nodes, sc.nodesAt, sc.table, sc.baseline, sc.coarse = map[string]*nodeState{}, 0, 0, false, false
-	sc.checks, sc.listings = [2]map[checkKey]checkState{}, map[string]*listing{}
-	sc.beat, sc.restless, sc.partial, sc.looked, sc.settled = nil, true, false, false, 0
-	sc.found, sc.doneTo, sc.wholeAt = map[uint64]bool{}, 0, time.Time{}
+	sc.known = known{
+		nodes: map[string]*nodeState{}, listings: map[string]*listing{},
+		progress: progress{found: map[uint64]bool{}}, patrols: patrols{restless: true},
+	}
 }
 
 // cover sets the queries to look after, and gives the number of connections for that.
