@@ -25,6 +25,8 @@ const (
 	// cutsToLearn is how many waits in a row are cut off after the same time until it is taken
 	// for a time limit.
 	cutsToLearn = 3
+	// cutsDiffer is by how much, beside a tenth, times that are the same may differ.
+	cutsDiffer = time.Second / 2
 	// cutsForget is how long after the last cut it is tried whether there is a limit still.
 	cutsForget = time.Hour
 )
@@ -36,7 +38,7 @@ type cuts struct {
 
 	mu    sync.Mutex
 	limit time.Duration // a query is held for less; 0 while there is none known
-	after time.Duration // of the last cut
+	after time.Duration // the shortest of the last cuts
 	count int           // in a row, each of a wait that began after the one before
 	last  time.Time
 }
@@ -101,8 +103,10 @@ func (c *cuts) note(start time.Time, took time.Duration) {
 	if start.Before(c.last) {
 		return // it was cut off together with others
 	}
-	if diff := took - c.after; diff.Abs() > took/10 {
+	if diff := took - c.after; diff.Abs() > took/10+cutsDiffer {
 		c.count = 0
+	} else {
+		took = min(took, c.after) // a busy machine notices late, never early
 	}
 	c.after, c.last = took, time.Now()
 	if c.count++; c.count < cutsToLearn {
