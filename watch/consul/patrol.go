@@ -3,7 +3,6 @@ package consul
 import (
 	"context"
 	"maps"
-	"net/url"
 	"slices"
 	"time"
 
@@ -19,7 +18,7 @@ const patrolGap, patrolParts = 20 * time.Second, 20
 func (sc *scope) patrol(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
 	names, notice := sc.nextPatrol()
 	tell(notice)
-	if err := sc.probeServices(ctx, prober, names, tell); err != nil {
+	if err := sc.askServices(ctx, prober, inTurn(names), tell); err != nil {
 		return err
 	}
 	sc.mu.Lock()
@@ -41,24 +40,6 @@ func (sc *scope) nextPatrol() (names []string, notice watch.Notice) {
 		found.queries(sc.lists[listServices]) // of which what comes and goes at once leaves no sign
 	}
 	return sc.beat[:min(len(sc.beat), len(sc.services)/patrolParts+1)], found.notice()
-}
-
-// probeServices looks at the index of services.
-func (sc *scope) probeServices(ctx context.Context, prober *prober, names []string, tell func(watch.Notice)) error {
-	query := sc.query(url.Values{"tag": {"ctmpl-none"}})
-	return prober.probe(ctx, probes{
-		n:    len(names),
-		path: func(i int) string { return "catalog/service/" + url.PathEscape(names[i]) + query },
-		tell: func(i int, index uint64) {
-			sc.mu.Lock()
-			found := sc.collect()
-			found.since(names[i], index)
-			sc.mu.Unlock()
-			if len(found.set) > 0 {
-				tell(found.notice())
-			}
-		},
-	})
 }
 
 // patrolled is the index up to which all changes have been told for good.

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -60,33 +59,39 @@ func (c *probing) close() {
 	}
 }
 
-// probes are questions of which only the index of the answer counts.
+// probes are questions of which only the index of the answer counts. Its functions are called by
+// several goroutines.
 type probes struct {
-	n    int
-	path func(i int) string        // what follows /v1/
-	tell func(i int, index uint64) // called as soon as an index is known, by several goroutines
-	over func() bool               // tells whether the rest need not be asked; nil for never
+	take func(most int) []string         // whom to ask next, none when that was all
+	path func(name string) string        // what follows /v1/
+	tell func(name string, index uint64) // called as soon as an index is known
+}
+
+// inTurn takes one after the other.
+func inTurn(names []string) func(most int) []string {
+	var mu sync.Mutex
+	return func(most int) (next []string) {
+		mu.Lock()
+		defer mu.Unlock()
+		most = min(most, len(names))
+		next, names = names[:most], names[most:]
+		return next
+	}
 }
 
 // probe asks.
 func (p *prober) probe(ctx context.Context, all probes) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var next atomic.Int64
 	var workers sync.WaitGroup
-	batch := max(1, min(pipelined, all.n/probers))
-	for range min(probers, all.n) {
+	for range probers {
+		first := all.take(pipelined)
+		if len(first) == 0 {
+			break
+		}
 		workers.Go(func() {
-			c := <-p.conns
-			defer func() { p.conns <- c }()
-			for ctx.Err() == nil && (all.over == nil || !all.over()) {
-				to := int(next.Add(int64(batch)))
-				from := to - batch
-				if from >= all.n {
-					return
-				}
-				if err := p.ask(ctx, c, from, min(to, all.n), all); err != nil {
-					c.close()
+			for names := first; len(names) > 0 && ctx.Err() == nil; names = all.take(pipelined) {
+				if err := p.batch(ctx, names, all); err != nil {
 					cancel(err)
 				}
 			}
@@ -96,14 +101,25 @@ func (p *prober) probe(ctx context.Context, all probes) error {
 	return context.Cause(ctx)
 }
 
+// batch asks over a connection that is free.
+func (p *prober) batch(ctx context.Context, names []string, all probes) error {
+	c := <-p.conns
+	defer func() { p.conns <- c }()
+	err := p.ask(ctx, c, names, all)
+	if err != nil {
+		c.close()
+	}
+	return err
+}
+
 // ask sends the requests of one batch, and reads the answers.
-func (p *prober) ask(ctx context.Context, c *probing, from, to int, all probes) error {
+func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes) error {
 	var b []byte
-	for i := from; i < to; i++ {
+	for _, name := range names {
 		if err := p.src.admit(ctx); err != nil {
 			return err
 		}
-		b = append(append(append(append(b, "GET "...), p.src.target.prefix...), all.path(i)...), p.src.target.head...)
+		b = append(append(append(append(b, "GET "...), p.src.target.prefix...), all.path(name)...), p.src.target.head...)
 	}
 	again := c.conn != nil
 	if err := p.send(ctx, c, b); err != nil {
@@ -111,18 +127,18 @@ func (p *prober) ask(ctx context.Context, c *probing, from, to int, all probes) 
 	}
 	conn := c.conn
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	for i := from; i < to; i++ {
+	for i, name := range names {
 		index, err := p.receive(ctx, c)
-		if err != nil && again && i == from { // the agent has closed it meanwhile, as it may
+		if err != nil && again && i == 0 { // the agent has closed it meanwhile, as it may
 			c.close()
-			return p.ask(ctx, c, from, to, all)
+			return p.ask(ctx, c, names, all)
 		}
 		if err != nil {
 			return err
 		}
-		all.tell(i, index)
-		if c.conn == nil && i+1 < to { // the rest will not be answered over this one
-			return p.ask(ctx, c, i+1, to, all)
+		all.tell(name, index)
+		if rest := names[i+1:]; c.conn == nil && len(rest) > 0 { // these will not be answered over this one
+			return p.ask(ctx, c, rest, all)
 		}
 	}
 	return nil

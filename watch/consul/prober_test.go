@@ -19,7 +19,7 @@ import (
 )
 
 // probedAt asks a server for n indexes through a source.
-func probedAt(t *testing.T, cfg Config, n int) (map[int]uint64, error) {
+func probedAt(t *testing.T, cfg Config, n int) (map[string]uint64, error) {
 	t.Helper()
 	src, err := New(cfg)
 	if err != nil {
@@ -28,14 +28,18 @@ func probedAt(t *testing.T, cfg Config, n int) (map[int]uint64, error) {
 	p := newProber(src)
 	defer p.close()
 	query := src.target.query(scopeKey{}, false, url.Values{"tag": {"none"}})
+	var names []string
+	for i := range n {
+		names = append(names, fmt.Sprint("s", i))
+	}
 	var mu sync.Mutex
-	found := map[int]uint64{}
+	found := map[string]uint64{}
 	for range 2 { // the second time over the same connections
 		clear(found)
-		err = p.probe(t.Context(), probes{n: n, path: func(i int) string { return fmt.Sprint("catalog/service/s", i, query) }, tell: func(i int, index uint64) {
+		err = p.probe(t.Context(), probes{take: inTurn(names), path: func(name string) string { return "catalog/service/" + name + query }, tell: func(name string, index uint64) {
 			mu.Lock()
 			defer mu.Unlock()
-			found[i] = index
+			found[name] = index
 		}})
 	}
 	return found, err
@@ -93,9 +97,9 @@ func TestProbes(t *testing.T) {
 				if err != nil || len(found) != n {
 					t.Fatalf("%d of %d: %v", len(found), n, err)
 				}
-				for i, index := range found {
-					if index != uint64(i) {
-						t.Errorf("index %d of %d", index, i)
+				for name, index := range found {
+					if name != fmt.Sprint("s", index) {
+						t.Errorf("index %d of %s", index, name)
 					}
 				}
 			}
@@ -168,7 +172,7 @@ func TestProbesEndWithTheirContext(t *testing.T) {
 		<-asked
 		cancel()
 	}()
-	err = p.probe(ctx, probes{n: 40, path: func(int) string { return "x" }, tell: func(int, uint64) {}})
+	err = p.probe(ctx, probes{take: inTurn(make([]string, 40)), path: func(string) string { return "x" }, tell: func(string, uint64) {}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

@@ -38,22 +38,9 @@ type known struct {
 	nodesAt  uint64                // index of the list of nodes
 	checks   [2]map[checkKey]checkState
 	listings map[string]*listing // by prefix
-	progress
+	moves
+	looks
 	patrols
-}
-
-// progress is how far the sweeps have come.
-type progress struct {
-	table    uint64          // index of services and nodes
-	movedAt  time.Time       // when that was last another one
-	looked   bool            // there has been a sweep
-	baseline bool            // the index of each node has been seen
-	coarse   bool            // which tells nothing: they are all the same
-	found    map[uint64]bool // indexes of changes that have been found lately
-	doneTo   uint64          // all changes up to this index have been
-	wholeAt  time.Time       // when all nodes were looked at
-	partial  bool            // not all were since then
-	listedAt time.Time       // when lists of services were asked for without knowing that they changed
 }
 
 // patrols are the looks at each service.
@@ -99,7 +86,7 @@ func (sc *scope) forget() {
 	defer sc.mu.Unlock()
 	sc.known = known{
 		nodes: map[string]*nodeState{}, listings: map[string]*listing{},
-		progress: progress{found: map[uint64]bool{}}, patrols: patrols{restless: true},
+		moves: moves{found: map[uint64]bool{}}, looks: looks{at: map[string]time.Time{}}, patrols: patrols{restless: true},
 	}
 }
 
@@ -221,17 +208,6 @@ func (sc *scope) node(name string) *nodeState {
 	return n
 }
 
-// mostFound bounds what is kept of the changes that were found.
-const mostFound = 4096
-
-// find notes the index of a change that was found.
-func (sc *scope) find(index uint64) {
-	if len(sc.found) >= mostFound {
-		clear(sc.found)
-	}
-	sc.found[index] = true
-}
-
 // listed compares the services of a node with what is known. everything says that all of
 // them may have changed.
 func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everything bool) watch.Notice {
@@ -250,9 +226,7 @@ func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everythin
 		if now[s.ID] = is; n.instances[s.ID] != is {
 			found.queries(sc.lists[listServices])
 		}
-		if s.ModifyIndex > sc.doneTo {
-			sc.find(s.ModifyIndex)
-		}
+		sc.find(s.ModifyIndex)
 		if found.since(s.Service, s.ModifyIndex); everything {
 			found.service(s.Service)
 		}

@@ -18,12 +18,6 @@ const (
 	confirmations = 8
 )
 
-func (sc *scope) tableIndex() uint64 {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	return sc.table
-}
-
 // followTable notices that something has changed in the services or nodes: by waiting for that,
 // and while there are changes by a small question now and then, since the answer to the other
 // is long. It has moved called for each change.
@@ -56,7 +50,7 @@ func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started
 		}
 		if next != index {
 			last = time.Now()
-			if err := sc.at(next); err != nil {
+			if err := sc.movedTo(next); err != nil {
 				return err
 			}
 			moved()
@@ -92,21 +86,18 @@ func (sc *scope) pollable(ctx context.Context, prober *prober) (bool, error) {
 // errAnew ends a Watch when the state of Consul began anew: nothing that is known counts.
 var errAnew = errors.New("the state of Consul began anew")
 
-// at notes the index of the services and nodes, which falls only when the state began anew.
-func (sc *scope) at(index uint64) error {
+// movedTo notes the index of the services and nodes.
+func (sc *scope) movedTo(index uint64) error {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	if index < sc.table {
-		return errAnew
-	}
-	sc.table, sc.restless, sc.movedAt = index, true, time.Now()
-	return nil
+	sc.restless = true
+	return sc.move(index, time.Now())
 }
 
 // poll gives the index of services and nodes.
 func (sc *scope) poll(ctx context.Context, prober *prober) (index uint64, err error) {
 	path := "catalog/services" + sc.query(url.Values{"node-meta": {"ctmpl-none:none"}})
-	err = prober.probe(ctx, probes{n: 1, path: func(int) string { return path }, tell: func(_ int, at uint64) { index = at }})
+	err = prober.probe(ctx, probes{take: inTurn([]string{""}), path: func(string) string { return path }, tell: func(_ string, at uint64) { index = at }})
 	return index, err
 }
 

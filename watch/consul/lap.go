@@ -1,0 +1,160 @@
+package consul
+
+import (
+	"cmp"
+	"slices"
+	"time"
+)
+
+// several is a number of nodes that have indexes of their own: not all the same, or nearly so.
+const several = 8
+
+// looks is when each node, or each service, was last asked for its index.
+type looks struct {
+	byNode   bool // services otherwise
+	looked   bool // all were asked once
+	at       map[string]time.Time
+	baseline bool      // the index of each node has been seen
+	coarse   bool      // which tells nothing: they are all the same
+	listedAt time.Time // when lists of services were asked for without knowing that they changed
+}
+
+// lap is whom to ask next: those first that were asked longest ago.
+type lap struct {
+	byNode bool
+	all    int // of whom some are asked
+	names  []string
+	before []time.Time // when each was asked before
+	begun  time.Time
+	due    time.Time // whoever was asked before may have a change that has not been found
+	must   time.Time // whoever was asked before is asked even when there is none
+	closes bool
+
+	asked int
+	moved map[string]uint64 // the indexes of nodes that were other ones
+}
+
+// nextLap gives the next lap, nil when there is nothing to be found. Then wait is the time to the next
+// one, 0 for none.
+func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if err := sc.chooseWho(); err != nil {
+		return nil, 0, err
+	}
+	l = &lap{byNode: sc.byNode, begun: now, moved: map[string]uint64{}}
+	step, open := sc.unexplained()
+	closesAt, owed := sc.closes()
+	l.closes = owed && !now.Before(closesAt)
+	switch {
+	case !sc.looked:
+		l.due, l.must = now, now
+	case l.closes:
+		l.must = now.Add(-closing / 2)
+		l.due = later(l.must, step.at)
+	case open:
+		l.due = step.at
+	case owed:
+		return nil, closesAt.Sub(now), nil
+	default:
+		return nil, 0, nil
+	}
+	sc.fill(l)
+	return l, 0, nil
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}
+
+// chooseWho decides whether nodes are asked or services: whichever are fewer.
+func (sc *scope) chooseWho() error {
+	byNode := len(sc.details) > 0 || !sc.coarse && len(sc.nodes) < len(sc.services)
+	if byNode && !sc.byNode && sc.looked {
+		return errAnew // there is no measure for the nodes yet
+	}
+	if byNode != sc.byNode {
+		clear(sc.at)
+	}
+	sc.byNode = byNode
+	return nil
+}
+
+// fill chooses whom to ask.
+func (sc *scope) fill(l *lap) {
+	if l.byNode {
+		l.all = len(sc.nodes)
+		for name := range sc.nodes {
+			sc.join(l, name)
+		}
+	} else {
+		l.all = len(sc.services)
+		for name := range sc.services {
+			sc.join(l, name)
+		}
+	}
+	slices.SortFunc(l.names, func(a, b string) int { return cmp.Or(sc.at[a].Compare(sc.at[b]), cmp.Compare(a, b)) })
+	for _, name := range l.names {
+		l.before = append(l.before, sc.at[name])
+	}
+}
+
+func (sc *scope) join(l *lap, name string) {
+	if !sc.at[name].After(l.due) {
+		l.names = append(l.names, name)
+	}
+}
+
+// take gives the next to ask, none when the lap is over.
+func (sc *scope) take(l *lap, most int) []string {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	rest := l.names[l.asked:]
+	if len(rest) == 0 {
+		return nil
+	}
+	if !sc.unexplainedAt(l.due) && l.before[l.asked].After(l.must) {
+		return nil
+	}
+	rest = rest[:min(most, len(rest))]
+	for _, name := range rest {
+		sc.at[name] = time.Now()
+	}
+	l.asked += len(rest)
+	return rest
+}
+
+// ended notes what became of a lap. After one that has failed all are asked again.
+func (sc *scope) ended(l *lap, failed bool) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if failed {
+		clear(sc.at)
+		return
+	}
+	all := l.asked == len(l.names)
+	if all {
+		sc.looked = true
+		sc.lookedAtAll(l.due)
+	}
+	if all && l.byNode {
+		sc.coarse = sc.coarse || sc.baseline && l.asked >= max(several, len(sc.nodes)/2) && len(l.moved) == l.asked && oneIndex(l.moved)
+		sc.baseline = true
+	}
+	if l.closes {
+		sc.closed(l.begun)
+	}
+}
+
+// oneIndex tells whether nodes seem to have one index together. That each has its own is not
+// documented.
+func oneIndex(moved map[string]uint64) bool {
+	distinct := map[uint64]bool{}
+	for _, index := range moved {
+		distinct[index] = true
+	}
+	return len(distinct) <= 2 // it may have moved meanwhile
+}

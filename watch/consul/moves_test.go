@@ -1,0 +1,170 @@
+package consul
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// lapOf makes a scope with ten nodes whose indexes are known, at a time.
+func lapOf(t *testing.T, now time.Time) *scope {
+	t.Helper()
+	sc := newScope(&Source{}, scopeKey{})
+	for i := range 10 {
+		sc.node(fmt.Sprint("n", i))
+	}
+	set := watch.Set{}
+	for i := range 20 {
+		set.Add(watch.Query{Kind: watch.KindService, Name: fmt.Sprint("s", i)})
+	}
+	sc.cover(set)
+	if err := sc.move(100, now); err != nil {
+		t.Fatal(err)
+	}
+	l := next(t, sc, now)
+	asked(sc, l)
+	sc.ended(l, false)
+	if _, open := sc.unexplained(); open || !sc.baseline {
+		t.Fatal("the first lap is no measure")
+	}
+	return sc
+}
+
+func next(t *testing.T, sc *scope, now time.Time) *lap {
+	t.Helper()
+	l, _, err := sc.nextLap(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// asked has all asked that are to be, and gives them.
+func asked(sc *scope, l *lap) (names []string) {
+	for {
+		some := sc.take(l, 1)
+		if len(some) == 0 {
+			return names
+		}
+		names = append(names, some...)
+	}
+}
+
+func TestALapEndsWithWhatItSeeks(t *testing.T) {
+	now := time.Now()
+	sc := lapOf(t, now)
+	if l := next(t, sc, now); l != nil {
+		t.Fatalf("a lap of %q when nothing has changed", l.names)
+	}
+	_ = sc.move(101, time.Now())
+	l := next(t, sc, time.Now())
+	first := sc.take(l, 4)
+	sc.find(101)
+	if more := sc.take(l, 4); more != nil {
+		t.Errorf("%q are asked for a change that was found", more)
+	}
+	sc.ended(l, false)
+
+	_ = sc.move(102, time.Now())
+	l = next(t, sc, time.Now())
+	if second := sc.take(l, 6); slices.ContainsFunc(second, func(name string) bool { return slices.Contains(first, name) }) {
+		t.Errorf("%q were asked, and %q before; want those that were not", second, first)
+	}
+	_ = sc.move(103, time.Now()) // for the next lap
+	sc.find(102)
+	if more := sc.take(l, 4); more != nil {
+		t.Errorf("%q are asked for a change that came later", more)
+	}
+	sc.ended(l, false)
+	if l = next(t, sc, time.Now()); l == nil || len(asked(sc, l)) != 10 {
+		t.Error("the change that came later is not sought everywhere")
+	}
+	if sc.ended(l, false); next(t, sc, time.Now()) != nil {
+		t.Error("it is sought where it is not")
+	}
+}
+
+func TestAllIsLookedAtOnceMore(t *testing.T) {
+	now := time.Now()
+	sc := lapOf(t, now)
+	_, wait, err := sc.nextLap(now)
+	if wait != closing || err != nil {
+		t.Fatalf("%v, %v; want %v", wait, err, closing)
+	}
+	// The time of the test is that of the real looks, which are all before this.
+	l := next(t, sc, now.Add(2*closing))
+	if names := asked(sc, l); len(names) != 10 {
+		t.Errorf("asked %q", names)
+	}
+	sc.ended(l, false)
+	if l, wait, err := sc.nextLap(now.Add(4 * closing)); l != nil || wait != 0 || err != nil {
+		t.Errorf("then %v, %v, %v", l, wait, err)
+	}
+}
+
+func TestAfterAFailureAllAreAsked(t *testing.T) {
+	sc := lapOf(t, time.Now())
+	_ = sc.move(101, time.Now())
+	l := next(t, sc, time.Now())
+	sc.take(l, 3)
+	sc.ended(l, true)
+	if l = next(t, sc, time.Now()); len(asked(sc, l)) != 10 {
+		t.Errorf("%d are asked", l.asked)
+	}
+}
+
+func TestNodesThatMoveTogether(t *testing.T) {
+	sc := lapOf(t, time.Now())
+	_ = sc.move(110, time.Now())
+	l := next(t, sc, time.Now())
+	for _, name := range asked(sc, l) {
+		sc.elsewhere(l, name, 110)
+	}
+	sc.ended(l, false)
+	_ = sc.move(111, time.Now())
+	if l = next(t, sc, time.Now()); l.byNode || !strings.HasPrefix(l.names[0], "s") || len(l.names) != 20 {
+		t.Errorf("asks %q", l.names)
+	}
+}
+
+func TestMoves(t *testing.T) {
+	m := moves{found: map[uint64]bool{}}
+	now := time.Now()
+	for i := range uint64(200) {
+		if err := m.move(1000+10*i, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(m.open) > mostMoves || m.open[0].after != 0 {
+		t.Errorf("%d moves from %d on", len(m.open), m.open[0].after)
+	}
+	if m.lookedAtAll(now); len(m.open) > 0 || m.explainedTo() != 2990 {
+		t.Errorf("%v, %d", m.open, m.explainedTo())
+	}
+	_ = m.move(2993, now)
+	for index := uint64(2991); index < 2993; index++ {
+		m.find(index)
+	}
+	if _, open := m.unexplained(); !open {
+		t.Error("two of three changes are taken for all")
+	}
+	m.find(2993)
+	if _, open := m.unexplained(); open {
+		t.Error("a move that was found is sought")
+	}
+	_ = m.move(2994+mostGap, now)
+	for index := uint64(2994); index <= 2994+mostGap; index++ {
+		m.find(index)
+	}
+	if _, open := m.unexplained(); !open {
+		t.Error("so many indexes are looked through")
+	}
+	if err := m.move(5, now); !errors.Is(err, errAnew) {
+		t.Errorf("%v", err)
+	}
+}
