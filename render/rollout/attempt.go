@@ -149,7 +149,7 @@ func (a *attempt) save() bool {
 		a.undos = append(a.undos, u)
 	}
 	a.t.at("saved")
-	if err := a.t.Record.begin(pending{Undo: a.undos, Pin: a.Pin}); err != nil {
+	if err := a.t.Record.begin(pending{Undo: a.undos, Pin: a.Pin}, a.durable()); err != nil {
 		a.out.fail(StepWrite, a.t.Record.dir, fmt.Errorf("cannot note what is under way: %w", err))
 		return false
 	}
@@ -160,7 +160,7 @@ func (a *attempt) save() bool {
 // write puts in place what can be, one by one.
 func (a *attempt) write() {
 	if !a.Plan.none() || a.Durable { // else nothing can be owed
-		if err := a.t.Record.begin(pending{Pin: a.Pin}); err != nil {
+		if err := a.t.Record.begin(pending{Pin: a.Pin}, a.durable()); err != nil {
 			a.t.Log.Warn("cannot note what is under way: a command that is owed is forgotten if ctmpl is killed now", "error", err)
 		}
 	}

@@ -96,6 +96,9 @@ func (r *Record) add(placed map[string]File, c Change) error {
 	}
 	slices.SortFunc(g.Files, func(a, b Kept) int { return cmp.Compare(a.Path, b.Path) })
 	if r.now != nil && slices.Equal(g.Files, r.now.Files) {
+		if err := r.repeat(); err != nil {
+			return err
+		}
 		if g.Note == r.now.Note {
 			return nil
 		}
@@ -255,7 +258,7 @@ func (r *Record) PutBack(number int) (int, error) {
 	owed, _ := r.unfinished()
 	err = r.add(placed, Change{Note: r.Note(g), Durable: true})
 	if err == nil && owed != nil { // it is still: this output does not complete it
-		err = r.begin(pending{Owed: true})
+		err = r.begin(pending{Owed: true}, false)
 	}
 	if err != nil {
 		return 0, err

@@ -71,7 +71,7 @@ func (a *attempt) undo(ctx context.Context) {
 
 // owe notes on disk that a reload is owed, and nothing else: the files are good.
 func (t *Target) owe() {
-	if err := t.Record.begin(pending{Owed: true}); err != nil {
+	if err := t.Record.begin(pending{Owed: true}, false); err != nil {
 		t.Log.Warn("cannot note that a reload is owed: it is forgotten if ctmpl is killed now", "error", err)
 	}
 }

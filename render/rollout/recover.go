@@ -59,7 +59,7 @@ func (t *Target) cutShort(p *pending) {
 	t.Log.Warn("a rollout was cut short when ctmpl ended: the reload is owed", "target", t.Record.Name)
 	t.owed, t.left, t.blind = true, p.Undo, len(p.Undo) == 0
 	var out Outcome
-	if t.putBack(&out) {
+	if t.putBack(&out) && !t.blind { // else the note has to tell the next process, too
 		t.owe()
 	}
 	for _, err := range out.Errs {

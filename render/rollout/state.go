@@ -140,47 +140,6 @@ func (r *Record) Close() { _ = r.lock.Close() }
 
 func (r *Record) path(name string) string { return filepath.Join(r.dir, name) }
 
-// pending is what is under way.
-type pending struct {
-	Generation int     // that is to come of it
-	Undo       []*undo // what is to be put back when it is cut short
-	Pin        *Pin    // that is to come of it
-	Owed       bool    // the files are good, and just the reload is owed
-}
-
-// begin notes what is under way before it is begun. Only what has to be put back must
-// last through a power failure: after one, all programs start anew with what is there.
-func (r *Record) begin(p pending) error {
-	if r == nil {
-		return nil
-	}
-	p.Generation = r.next()
-	return writeJSON(r.path("pending.json"), p, len(p.Undo) > 0)
-}
-
-// end notes that nothing is under way any more.
-func (r *Record) end() error {
-	if r == nil {
-		return nil
-	}
-	if err := os.Remove(r.path("pending.json")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	return nil
-}
-
-// unfinished gives what was under way when the process before ended.
-func (r *Record) unfinished() (*pending, error) {
-	var p pending
-	switch err := readJSON(r.path("pending.json"), &p); {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	return &p, nil
-}
-
 // Pin is why a target stays as it is until it is released.
 type Pin struct {
 	Why  string
