@@ -84,21 +84,27 @@ func (s *Scheduler) divide() (all int) {
 	all = s.connections()
 	l, t := &s.lanes, &s.tower
 	if t.state != asleep {
-		all = max(4, min(all, MostWatching)-t.connections)
+		all = s.left()
 	}
 	l.turns.most, l.fetches.most, l.hot.most = all, 0, 0
 	switch {
 	case t.state == starting && !t.again: // what is covered is asked when changes of it are noticed
 		l.turns.most = all / 4
-	case t.state == ready:
-		l.turns.most = min(len(l.turns.members), all/4)
+	case t.state == ready: // turns have what is idle, until the others need it
+		few := max(1, all/8) // for fetches, in any case
 		l.hot.most = all * 5 / 8
-		l.fetches.most = all - l.turns.most - l.hot.most
+		l.turns.most = min(len(l.turns.members), max(all/4, all-few-len(l.hot.members)))
+		l.fetches.most = max(few, all-l.turns.most-l.hot.most)
 	}
 	for len(l.hot.members) > l.hot.most {
 		s.cool(s.coldest())
 	}
 	return all
+}
+
+// left is how many connections a sentinel leaves for queries.
+func (s *Scheduler) left() int {
+	return max(4, min(s.connections(), MostWatching)-s.tower.connections)
 }
 
 // connections is how many queries may be asked at once now.
@@ -117,7 +123,7 @@ func (s *Scheduler) dispatch(ctx context.Context) {
 		for l.free() && len(s.running) < s.room && s.mayStart(l, now) {
 			s.start(ctx, l, now)
 		}
-		if s.urgent(l) {
+		if s.urgent(l) || s.overdrawn(l) {
 			s.preempt(l)
 		}
 	}
@@ -139,6 +145,11 @@ func (s *Scheduler) mayStart(l *lane, now time.Time) bool {
 // at once.
 func (s *Scheduler) urgent(l *lane) bool {
 	return l.waiting.Len() > 0 && l.running >= l.most && l.most > 0 && l.waiting[0].due.IsZero() && !s.health.down()
+}
+
+// overdrawn tells whether queries that take turns have connections that others need by now.
+func (s *Scheduler) overdrawn(l *lane) bool {
+	return s.tower.state == ready && l == &s.lanes.turns && l.running > l.most
 }
 
 // preempt takes the connection of the query that has held one for longest, of a lane or

@@ -131,6 +131,9 @@ func (s *Scheduler) succeed(e *entry, answer Answer, now time.Time) {
 	if s.missed(e, changed, answer.Version) {
 		s.distrust(e)
 	}
+	if e.waits {
+		e.heard = now
+	}
 	e.after = answer.Version
 	e.answered = e.answered || answer.Value != nil
 	s.warnOfSize(e, answer.Value)

@@ -64,12 +64,14 @@ type entry struct {
 	pace     pace
 
 	// What the sentinel looks after:
-	noticed  bool      // the answer may have changed
-	again    bool      // that was noticed while it was being asked for
-	known    bool      // there has been an answer since the sentinel looks after it
-	changed  time.Time // the answer, the last time
-	rechecks bool      // it was asked though nothing was noticed
-	looked   uint64    // what the sentinel had noticed by then
+	noticed   bool      // the answer may have changed
+	noticedAt time.Time // the last time
+	again     bool      // that was noticed while it was being asked for
+	known     bool      // there has been an answer since the sentinel looks after it
+	heard     time.Time // the last answer to a wait
+	changed   time.Time // the answer, the last time
+	rechecks  bool      // it was asked though nothing was noticed
+	looked    uint64    // what the sentinel had noticed by then
 }
 
 type job struct {
@@ -245,7 +247,7 @@ func (s *Scheduler) start(ctx context.Context, l *lane, now time.Time) {
 	case &s.lanes.hot:
 		e.hold = s.opt.Hold
 	default:
-		e.hold = min(s.opt.Hold, fetchHold)
+		e.hold = min(s.opt.Hold, e.fetchHold(now))
 		if !e.noticed {
 			after = 0
 		}

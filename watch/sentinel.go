@@ -8,10 +8,10 @@ type Sentinel interface {
 	Source
 	// Covers tells whether changes of the answer to q are noticed once Watch is ready.
 	Covers(q Query) bool
-	// Cover sets the wanted queries, of which some are covered, and gives the connections
-	// that it takes to look after these. When Watch has said that it is ready, what changes
-	// after Cover has returned is told.
-	Cover(wanted Set) (connections int)
+	// Cover sets the wanted queries. It gives the connections that it takes to look after
+	// those that are covered, and how many these may be. When Watch has said that it is
+	// ready, what changes after Cover has returned is told.
+	Cover(wanted Set) (connections, covered int)
 	// Watch looks after them until ctx ends, or something does not work. What has changed
 	// before it is ready is not told. Without an error it is to be called again at once.
 	Watch(ctx context.Context, tell func(Notice)) error

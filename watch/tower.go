@@ -12,17 +12,6 @@ import (
 // fewest is the number of connections below which a sentinel leaves none for queries.
 const fewest = 16
 
-// recheck is about how often a query is asked though the sentinel has noticed nothing: what
-// it leans on is not documented, and one that misses something is not trusted any more.
-const recheck = 30 * time.Minute
-
-// hotTime is for how long a query whose answer has changed waits for the next change itself.
-const hotTime = 2 * time.Minute
-
-// fetchHold is how long a query waits for a change that was noticed: it may be asked of a
-// server that does not know it yet.
-const fetchHold = 2 * time.Second
-
 // startTime is for how long queries wait for a sentinel that is started for the first time.
 const startTime = 5 * time.Second
 
@@ -35,6 +24,8 @@ type tower struct {
 	state       towerState
 	again       bool // it has been ready, or failed, before
 	connections int  // that it takes
+	covered     int  // queries that it may look after
+	idle        bool // it would not be worth its connections
 	cancel      context.CancelFunc
 	notices     chan Notice
 	ended       chan error
@@ -68,7 +59,7 @@ func (s *Scheduler) watchtower(ctx context.Context) {
 	case t.src == nil:
 	case t.state == asleep && s.crowded() && s.untilClimb() <= 0:
 		s.climb(ctx)
-	case t.state != asleep && (s.health.down() || t.distrusted || s.connections() < fewest || len(s.entries) < s.connections()*9/10):
+	case t.state != asleep && (s.health.down() || t.distrusted || s.connections() < fewest || s.inSight() < s.connections()*9/10):
 		t.cancel()
 	case t.state == starting && !t.again && time.Since(t.startedAt) >= startTime:
 		t.again = true // it takes too long to wait for
@@ -80,8 +71,8 @@ func (s *Scheduler) watchtower(ctx context.Context) {
 func (s *Scheduler) climb(ctx context.Context) {
 	t := &s.tower
 	t.state, t.startedAt = starting, time.Now()
-	if s.cover(); t.connections == 0 || t.connections > s.connections()/2 { // there is nothing to look after, or no room for it
-		t.state, t.retryAt = asleep, t.startedAt.Add(lasting)
+	if s.cover(); t.connections == 0 || t.connections > s.connections()/2 || s.inSight() <= s.connections() {
+		t.state, t.retryAt, t.idle = asleep, t.startedAt.Add(lasting), true
 		return
 	}
 	watch, cancel := context.WithCancel(ctx)
@@ -101,9 +92,20 @@ func (s *Scheduler) climb(ctx context.Context) {
 	s.relane()
 }
 
+// inSight is for how many queries a change is seen at once with the sentinel: for those that it
+// looks after, and for those that wait for changes over the connections that it leaves.
+func (s *Scheduler) inSight() int {
+	covered := s.tower.covered
+	return covered + min(len(s.entries)-covered, s.left())
+}
+
 // cover tells the sentinel what to look after.
 func (s *Scheduler) cover() {
-	if s.tower.state == asleep {
+	t := &s.tower
+	if t.idle { // it may be worth it by now
+		t.idle, t.retryAt = false, time.Now()
+	}
+	if t.state == asleep {
 		return
 	}
 	set := Set{}
@@ -112,7 +114,7 @@ func (s *Scheduler) cover() {
 			set.Add(q)
 		}
 	}
-	s.tower.connections = s.tower.src.Cover(set)
+	t.connections, t.covered = t.src.Cover(set)
 }
 
 // heed takes in a notice.
@@ -144,17 +146,6 @@ func (s *Scheduler) handOver() {
 		if e.waits && e.lane == &s.lanes.fetches {
 			e.recall()
 		}
-	}
-}
-
-// stale acts on a notice that an answer may have changed.
-func (s *Scheduler) stale(e *entry, now time.Time) {
-	e.noticed = true
-	switch {
-	case e.pos < 0: // under way: who knows what the answer will have
-		e.again = true
-	case e.due.After(now) && e.trouble.count == 0:
-		e.wait(e.pace.earliest(now))
 	}
 }
 
@@ -232,85 +223,4 @@ func (s *Scheduler) relane() {
 			e.move(s.laneOf(e))
 		}
 	}
-}
-
-// watched tells whether changes of an answer are noticed.
-func (s *Scheduler) watched(e *entry) bool {
-	return s.tower.state == ready && e.lane != &s.lanes.turns
-}
-
-// settle decides how a query goes on that the sentinel looks after, after an answer. What
-// was noticed while it was asked may not be in the answer.
-func (s *Scheduler) settle(e *entry, changed, newer bool, now time.Time) {
-	known := e.known
-	e.known = e.from != &s.lanes.turns && !e.started.Before(s.tower.readyAt) // else it was asked before changes were noticed
-	e.noticed = e.again || !e.known
-	switch {
-	case changed && known && !broad(e.q):
-		e.changed = now
-		s.warm(e)
-	case e.noticed:
-	case e.lane == &s.lanes.hot && now.Sub(e.changed) < hotTime:
-		if rest := s.rest(e, newer, now); rest.After(e.due) {
-			e.due = rest
-		}
-	default:
-		s.park(e, now)
-	}
-}
-
-// broad tells whether a query wakes on changes of nearly everything: to wait for it costs
-// more than to be told.
-func broad(q Query) bool { return q.Kind == KindServices || q.Kind == KindNodes }
-
-// park has a query wait for a notice.
-func (s *Scheduler) park(e *entry, now time.Time) {
-	e.move(&s.lanes.fetches)
-	e.due = nextRecheck(now)
-}
-
-func nextRecheck(now time.Time) time.Time { return now.Add(recheck/2 + rand.N(recheck)) }
-
-// warm gives a query whose answer has changed a blocking query of its own: it takes the place of
-// the one that has not changed for longest.
-func (s *Scheduler) warm(e *entry) {
-	hot := &s.lanes.hot
-	if e.lane != hot && len(hot.members) >= hot.most {
-		s.cool(s.coldest())
-	}
-	e.move(hot)
-}
-
-// coldest is the hot query that has not changed for longest.
-func (s *Scheduler) coldest() *entry {
-	var coldest *entry
-	for e := range s.lanes.hot.members {
-		if coldest == nil || e.changed.Before(coldest.changed) {
-			coldest = e
-		}
-	}
-	return coldest
-}
-
-// cool takes a query's own blocking query away.
-func (s *Scheduler) cool(e *entry) {
-	e.move(&s.lanes.fetches)
-	if e.pos < 0 {
-		e.recall() // it is parked when that has ended
-		return
-	}
-	if !e.noticed {
-		e.wait(nextRecheck(time.Now()))
-	}
-}
-
-// missed tells whether a query shows a change that the sentinel should have noticed.
-func (s *Scheduler) missed(e *entry, changed bool, version uint64) bool {
-	return changed && e.rechecks && !e.noticed && !e.again && e.after > 0 && version > e.after && version <= e.looked
-}
-
-// distrust has the queries take turns from now on.
-func (s *Scheduler) distrust(e *entry) {
-	s.tower.distrusted = true
-	s.opt.Log.Warn(s.opt.Name+": the sentinels have missed a change: queries take turns from now on, which is slower", "query", e.q)
 }

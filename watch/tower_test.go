@@ -132,6 +132,72 @@ func TestUncoveredQueriesTakeTurns(t *testing.T) {
 	})
 }
 
+// Queries that take turns have the connections that the others do not need, and give them back.
+func TestUncoveredQueriesHaveWhatIsIdle(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, sentinel, queries := guardedRig(t, watch.Options{}, 1000)
+		sentinel.Uncovered = watch.Set{}
+		for _, q := range queries[:300] {
+			sentinel.Uncovered.Add(q)
+		}
+		r.run()
+		r.want(queries...)
+		pass(30 * time.Second)
+		all := watch.MostWatching - 4
+		if c := r.Counts(); c.Running < all*3/4 {
+			t.Errorf("%+v, want most connections to be used", c)
+		}
+		r.Slow(func(watch.Query) time.Duration { return time.Millisecond })
+		for _, q := range queries[300:340] {
+			r.Set(q, "changed")
+		}
+		pass(50 * time.Millisecond)
+		r.hasAll(queries[300:340])
+		for _, q := range queries[300:340] {
+			if !r.Running(q) {
+				t.Errorf("%s does not wait for its next change", q)
+			}
+		}
+		for i, q := range queries[:300] {
+			r.Set(q, i)
+		}
+		pass(12 * time.Second)
+		r.hasAll(queries)
+		if c := r.Counts(); c.Peak > watch.MostWatching || c.Double > 0 {
+			t.Errorf("%+v", c)
+		}
+	})
+}
+
+// A sentinel takes connections away from what it does not look after. It has to look after more
+// than these are good for.
+func TestSentinelThatIsNotWorthIt(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, sentinel, queries := guardedRig(t, watch.Options{}, 800)
+		sentinel.Uncovered = watch.Set{}
+		for _, q := range queries[:200] {
+			sentinel.Uncovered.Add(q)
+		}
+		r.run()
+		r.want(queries[:250]...)
+		pass(30 * time.Second)
+		if c := r.Counts(); sentinel.Watches() > 0 || c.Running != 160 {
+			t.Errorf("%d watches, %+v, want all connections to be used", sentinel.Watches(), c)
+		}
+		r.want(queries...) // now it is
+		pass(time.Second)
+		r.hasAll(queries)
+		if sentinel.Watches() == 0 {
+			t.Error("600 queries are not looked after")
+		}
+		r.want(queries[:250]...)
+		pass(15 * time.Second)
+		if c := r.Counts(); c.Running != 160 {
+			t.Errorf("%+v, want all connections to be used again", c)
+		}
+	})
+}
+
 func TestSentinelFails(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		r, sentinel, queries := guardedRig(t, watch.Options{}, 1000)

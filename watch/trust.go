@@ -75,17 +75,19 @@ func (t *trust) observe(q Query, a Answer, now time.Time) (anew bool) {
 
 // firm tells whether the index of an answer cannot be lower than that of an earlier one,
 // which had something in it, while Consul keeps its state. The index of a prefix falls
-// when Consul forgets which keys were deleted, but that of an empty one is the index of
-// all keys. A missing node has index 1, the index of a list from several places is
-// that of whichever answered, and certificates are indexed by the agent.
+// when Consul forgets which keys were deleted, and when what is around it is deleted as a
+// whole (v1.20), but not to 1: that is the index where there never was a key. A missing
+// node has index 1, too, and so has a service that the agent has not read when the wait is
+// over (v1.20). The index of a list from several places is that of whichever answered, and
+// certificates are indexed by the agent.
 func firm(q Query, a Answer) bool {
 	switch q.Kind {
 	case KindServices, KindNodes, KindKey, KindLookup:
 		return true
 	case KindService:
-		return q.Param("peer") == "" && q.Param("sameness-group") == ""
+		return a.Version > 1 && q.Param("peer") == "" && q.Param("sameness-group") == ""
 	case KindPrefix:
-		return !holds(a.Value)
+		return a.Version == 1
 	}
 	return false
 }

@@ -79,8 +79,8 @@ func TestDoubtComesWithTheAnswer(t *testing.T) {
 }
 
 // What falls by itself shows nothing: the index of a prefix whose deleted keys are
-// forgotten, of a service that is not there, of a node; and what is no index of
-// Consul's at all.
+// forgotten, or that is deleted with what is around it, of a service that is not there, of
+// a node; and what is no index of Consul's at all.
 func TestIndexesThatMayFall(t *testing.T) {
 	pairs := []*watch.KeyPair{{Path: "a/b"}}
 	for name, tc := range map[string]struct {
@@ -89,7 +89,7 @@ func TestIndexesThatMayFall(t *testing.T) {
 		anew          bool
 	}{
 		"prefix":                 {watch.Query{Kind: watch.KindPrefix, Name: "a"}, pairs, pairs, false},
-		"empty prefix":           {watch.Query{Kind: watch.KindPrefix, Name: "a"}, pairs, []*watch.KeyPair{}, true},
+		"empty prefix":           {watch.Query{Kind: watch.KindPrefix, Name: "a"}, pairs, []*watch.KeyPair{}, false},
 		"prefix, empty before":   {watch.Query{Kind: watch.KindPrefix, Name: "a"}, []*watch.KeyPair{}, pairs, false},
 		"service, empty before":  {watch.Query{Kind: watch.KindService, Name: "web"}, []*watch.ServiceInstance{}, []*watch.ServiceInstance{}, false},
 		"service":                {watch.Query{Kind: watch.KindService, Name: "web"}, []*watch.ServiceInstance{{}}, []*watch.ServiceInstance{{}}, true},
@@ -103,17 +103,37 @@ func TestIndexesThatMayFall(t *testing.T) {
 		"connect":                {watch.Query{Kind: watch.KindConnect, Name: "x"}, []*watch.ServiceInstance{{}}, []*watch.ServiceInstance{}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			virtual(t, func(t *testing.T) {
-				r := newRig(t, watch.Options{})
-				r.SetVersion(tc.q, tc.before, 100)
-				r.run()
-				r.want(tc.q)
-				r.SetVersion(tc.q, tc.after, 99)
-				pass(61 * time.Second)
-				if got := r.store.Doubted(tc.q) != ""; got != tc.anew {
-					t.Errorf("doubted: %v, want %v", got, tc.anew)
-				}
-			})
+			virtual(t, func(t *testing.T) { falls(t, tc.q, tc.before, tc.after, 99, tc.anew) })
+		})
+	}
+}
+
+// falls checks what is made of an index that falls from 100.
+func falls(t *testing.T, q watch.Query, before, after any, index uint64, anew bool) {
+	r := newRig(t, watch.Options{})
+	r.SetVersion(q, before, 100)
+	r.run()
+	r.want(q)
+	r.SetVersion(q, after, index)
+	pass(61 * time.Second)
+	if got := r.store.Doubted(q) != ""; got != anew {
+		t.Errorf("doubted: %v, want %v", got, anew)
+	}
+}
+
+// The index of all keys is 1 where there never was one. That of a service is 1 while the agent has
+// not read it yet.
+func TestIndexesThatFallToOne(t *testing.T) {
+	for _, tc := range []struct {
+		q             watch.Query
+		before, after any
+		anew          bool
+	}{
+		{watch.Query{Kind: watch.KindPrefix, Name: "a"}, []*watch.KeyPair{{Path: "a/b"}}, []*watch.KeyPair{}, true},
+		{watch.Query{Kind: watch.KindService, Name: "web"}, []*watch.ServiceInstance{{}}, []*watch.ServiceInstance{}, false},
+	} {
+		t.Run(tc.q.Kind, func(t *testing.T) {
+			virtual(t, func(t *testing.T) { falls(t, tc.q, tc.before, tc.after, 1, tc.anew) })
 		})
 	}
 }

@@ -56,6 +56,34 @@ func TestKeysThatComeAndGo(t *testing.T) {
 	}
 }
 
+// The index of a prefix falls when it is deleted with what is around it: what is left is the last
+// delete of one of its keys alone. Where there never was a key it is 1.
+func TestIndexOfAnEmptyPrefix(t *testing.T) {
+	t.Parallel()
+	agent := servers.RunConsul(t, servers.ConsulOptions{})
+	src := newSource(t, consul.Config{Address: agent.HTTPAddr})
+	q := watch.Query{Kind: watch.KindPrefix, Name: "app/a/"}
+	if a := fetch(t, src, q, 0, 0); a.Version != 1 {
+		t.Errorf("index %d before the first key", a.Version)
+	}
+	kv := agent.Client.KV()
+	put := func() (*api.WriteMeta, error) { return kv.Put(&api.KVPair{Key: "app/a/k"}, nil) }
+	remove := func() (*api.WriteMeta, error) { return kv.Delete("app/a/k", nil) }
+	for _, step := range []func() (*api.WriteMeta, error){put, remove, put} {
+		if _, err := step(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := fetch(t, src, q, 0, 0)
+	if _, err := kv.DeleteTree("app/", nil); err != nil {
+		t.Fatal(err)
+	}
+	after := fetch(t, src, q, 0, 0)
+	if n, _ := watch.Len(after.Value); n > 0 || after.Version >= before.Version || after.Version <= 1 {
+		t.Errorf("%d keys with index %d, which was %d before", n, after.Version, before.Version)
+	}
+}
+
 // herald is a slog.Handler that tells when a line is logged.
 type herald struct {
 	problems

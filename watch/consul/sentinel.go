@@ -58,7 +58,7 @@ func (s *Source) Covers(q watch.Query) bool {
 
 // Cover implements watch.Sentinel. Watch ends when something comes to it that it is not
 // set up for.
-func (s *Source) Cover(wanted watch.Set) (connections int) {
+func (s *Source) Cover(wanted watch.Set) (connections, covered int) {
 	parts := map[scopeKey]watch.Set{}
 	for q := range wanted {
 		key, ok := scopeOf(q)
@@ -75,6 +75,7 @@ func (s *Source) Cover(wanted watch.Set) (connections int) {
 	s.sentinels.choose(s, parts)
 	for key, scope := range s.sentinels.scopes {
 		connections += scope.cover(parts[key])
+		covered += len(parts[key])
 		if s.sentinels.end != nil && scope.outgrown() {
 			s.sentinels.end()
 		}
@@ -82,17 +83,24 @@ func (s *Source) Cover(wanted watch.Set) (connections int) {
 	if connections > 0 {
 		connections += probers
 	}
-	return connections
+	return connections, covered
 }
 
-// choose makes the scopes, those with the most queries first.
+// choose makes the scopes, those with the most queries first, in the places of those that have
+// none any more.
 func (t *sentinels) choose(s *Source, parts map[scopeKey]watch.Set) {
+	if t.scopes == nil {
+		t.scopes = map[scopeKey]*scope{}
+	}
 	bySize := slices.SortedFunc(maps.Keys(parts), func(a, b scopeKey) int { return cmp.Compare(len(parts[b]), len(parts[a])) })
 	for _, key := range bySize {
-		if t.scopes[key] == nil && len(t.scopes) < mostScopes {
-			if t.scopes == nil {
-				t.scopes = map[scopeKey]*scope{}
-			}
+		if t.scopes[key] != nil {
+			continue
+		}
+		if len(t.scopes) == mostScopes {
+			maps.DeleteFunc(t.scopes, func(key scopeKey, _ *scope) bool { return parts[key] == nil })
+		}
+		if len(t.scopes) < mostScopes {
 			t.scopes[key] = newScope(s, key)
 		}
 	}

@@ -62,11 +62,16 @@ func (s *Sentinel) Covers(q watch.Query) bool {
 }
 
 // Cover implements watch.Sentinel.
-func (s *Sentinel) Cover(set watch.Set) int {
+func (s *Sentinel) Cover(set watch.Set) (connections, covered int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.set = maps.Clone(set)
-	return 4
+	for q := range set {
+		if s.Covers(q) {
+			covered++
+		}
+	}
+	return 4, covered
 }
 
 // Noticed implements watch.Sentinel.
