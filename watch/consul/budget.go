@@ -7,12 +7,6 @@ import (
 )
 
 const (
-	// streams is how many queries share a connection of HTTP/2. Consul allows 250 on one
-	// (the default of Go's net/http), and a few places have to be free for the rest.
-	streams = 200
-	// h2Connections is the most connections of HTTP/2. It also bounds how many are
-	// opened at once, so that thousands of queries do not begin with as many handshakes.
-	h2Connections = 30
 	// fewest is what the budget does not shrink below.
 	fewest = 4
 	// firstPause and longestPause bound the time after which some more connections are
@@ -41,6 +35,7 @@ type budget struct {
 	made    int           // connections so far
 	kept    int
 	version int           // of HTTP, in the last answer; 0 before the first one
+	sharing int           // queries on a connection of HTTP/2
 	shrunk  int           // how often
 	pause   time.Duration // before allowed grows
 	growAt  time.Time
@@ -49,7 +44,7 @@ type budget struct {
 }
 
 func newBudget(most int, https bool, name string, log *slog.Logger) *budget {
-	return &budget{most: most, allowed: most, https: https, name: name, log: log, pause: firstPause, since: time.Now(), conns: map[*conn]int{}}
+	return &budget{most: most, allowed: most, https: https, name: name, log: log, sharing: streams, pause: firstPause, since: time.Now(), conns: map[*conn]int{}}
 }
 
 // queries is how many may be asked at once now. Until an answer tells whether HTTP/2 is
@@ -64,7 +59,7 @@ func (b *budget) queries() int {
 	case b.version == 0:
 		return 1
 	}
-	return streams * min(b.allowed, h2Connections)
+	return b.sharing * min(b.allowed, h2Connections)
 }
 
 // answered notes the version of HTTP of an answer.
@@ -72,6 +67,13 @@ func (b *budget) answered(version int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.version = version
+}
+
+// share sets how many queries share a connection of HTTP/2.
+func (b *budget) share(queries int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sharing = queries
 }
 
 // speaksH2 tells whether HTTP/2 is spoken, as far as that is known.

@@ -2,8 +2,19 @@ package consul
 
 import (
 	"context"
+	"sync"
+	"time"
 
 	"golang.org/x/time/rate"
+)
+
+const (
+	// atFirst is how many questions are put at once whose answers are there already: those to
+	// thousands would all be in memory before the first one is read.
+	atFirst = 200
+	// turnTime is how long one counts as that: those of a datacenter that does not answer must
+	// not hold up the others.
+	turnTime = time.Second
 )
 
 // newBucket bounds how many requests are begun in a second, with a tenth of that at once;
@@ -26,6 +37,18 @@ func (s *Source) admit(ctx context.Context) error {
 		return ctx.Err()
 	}
 	return nil
+}
+
+// turn waits until a question may be put whose answer is there already. Its error is that of ctx.
+func (s *Source) turn(ctx context.Context) (done func(), err error) {
+	select {
+	case s.turns <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	over := sync.OnceFunc(func() { <-s.turns })
+	timer := time.AfterFunc(turnTime, over)
+	return func() { timer.Stop(); over() }, nil
 }
 
 // Budget implements watch.Budgeted.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"runtime"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -61,8 +59,14 @@ func run(t *testing.T, cfg consul.Config, queries []watch.Query) *running {
 	ctx, cancel := context.WithCancel(t.Context())
 	r.cancel = cancel
 	r.group.Go(func() { _ = scheduler.Run(ctx) })
-	t.Cleanup(func() { cancel(); r.group.Wait(); r.src.Close() })
+	t.Cleanup(r.stop)
 	return r
+}
+
+func (r *running) stop() {
+	r.cancel()
+	r.group.Wait()
+	r.src.Close()
 }
 
 // answered waits until all queries have an answer.
@@ -78,69 +82,6 @@ func (r *running) answered(queries []watch.Query, limit time.Duration) {
 		return nil
 	})
 	r.t.Logf("%d answers after %s", len(queries), time.Since(start).Round(time.Millisecond))
-}
-
-// overTLS starts an agent that also speaks HTTPS, and tells how to reach it so.
-func overTLS(t *testing.T) (*servers.Consul, consul.Config) {
-	t.Helper()
-	ca := newCert(t, nil, inAYear())
-	server := newCert(t, &ca, inAYear())
-	ports, err := servers.FreePorts(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	agent := servers.RunConsul(t, servers.ConsulOptions{Config: fmt.Sprintf("ports { https = %d }\ntls { defaults { cert_file = %q key_file = %q } }",
-		ports[0], file(t, "cert.pem", server.cert), file(t, "key.pem", server.key))})
-	on := true
-	return agent, consul.Config{Address: fmt.Sprintf("127.0.0.1:%d", ports[0]), MaxStale: 2 * time.Second, TLS: consul.TLS{Enabled: &on, CACertPEM: ca.cert}}
-}
-
-// An agent with default limits holds thousands of blocking queries over HTTP/2.
-func TestThousandsOverHTTP2(t *testing.T) {
-	agent, cfg := overTLS(t)
-	queries := make([]watch.Query, 5000)
-	for i := range queries {
-		queries[i] = service(fmt.Sprintf("service-%d|any", i))
-	}
-	before := memory()
-	r := run(t, cfg, queries)
-	r.answered(queries, 20*time.Second)
-	servers.Eventually(t, 20*time.Second, func() error { // until all of them wait
-		if n := r.src.now.Load(); n < int64(len(queries)) {
-			return fmt.Errorf("%d queries wait", n)
-		}
-		return nil
-	})
-	t.Logf("%d connections, %d MB", r.src.Connections(), (memory()-before)>>20)
-	if n := r.src.Connections(); n > 40 { // 30, and those that were dialed at the same moment
-		t.Errorf("%d connections for %d queries", n, len(queries))
-	}
-	var took []time.Duration
-	for i := range 100 {
-		took = append(took, r.wake(agent.Client, queries[i*37]))
-	}
-	slices.Sort(took)
-	t.Logf("woken: p50 %s, p99 %s", took[len(took)/2], took[len(took)*99/100])
-	if len(r.log.lines) > 0 {
-		t.Errorf("%d problems, the first: %s", len(r.log.lines), r.log.lines[0])
-	}
-}
-
-// wake registers a service, and tells how long it took until that was seen.
-func (r *running) wake(client *api.Client, q watch.Query) time.Duration {
-	r.t.Helper()
-	start := time.Now()
-	register(r.t, client, q.Name, 0, 80)
-	for late := time.After(deadline); ; {
-		select {
-		case <-r.store.Changed(): // which nobody else here waits for
-		case <-late:
-			r.t.Fatalf("%s has not changed within %s", q, deadline)
-		}
-		if v, _, _ := r.store.Get(q); at(v, 80) {
-			return time.Since(start)
-		}
-	}
 }
 
 // register makes an instance of a service on one of 50 nodes.
@@ -159,13 +100,6 @@ func register(t *testing.T, client *api.Client, name string, node, port int) {
 func at(answer any, port int) bool {
 	list, _ := answer.([]*watch.ServiceInstance)
 	return len(list) == 1 && list[0].Port == port
-}
-
-func memory() uint64 {
-	runtime.GC()
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
-	return m.Sys - m.HeapReleased
 }
 
 // An agent that allows fewer connections than are configured refuses some, once.

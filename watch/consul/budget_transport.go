@@ -40,14 +40,14 @@ type counted struct {
 	budget *budget
 	plain  *http.Transport // for HTTP/1.1
 	few    *http.Transport // the same, with fewer connections, while sentinels look after the queries
-	h2     *http.Transport // for HTTPS, as long as HTTP/2 may be spoken
+	h2     *pool           // for HTTPS, as long as HTTP/2 may be spoken
 
 	watching atomic.Bool         // few is used
 	cut      atomic.Pointer[cut] // the last one
 }
 
-// newCounted makes it of a transport that is set up, and counts its connections.
-func newCounted(b *budget, tr *http.Transport) *counted {
+// newCounted makes it of a transport that is set up, for the URLs of a host, and counts its connections.
+func newCounted(b *budget, tr *http.Transport, host string) *counted {
 	c := &counted{budget: b, plain: tr}
 	dial := tr.DialContext
 	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -63,9 +63,7 @@ func newCounted(b *budget, tr *http.Transport) *counted {
 		b.add(made)
 		return made, nil
 	}
-	c.h2 = tr.Clone()
-	c.h2.ForceAttemptHTTP2 = true // which is off where there is a TLS configuration
-	c.h2.MaxConnsPerHost = min(positive(tr.MaxConnsPerHost, h2Connections), h2Connections)
+	c.h2 = newPool(tr, host, b)
 	c.few = tr.Clone()
 	c.few.MaxConnsPerHost = max(1, min(tr.MaxConnsPerHost, watch.MostWatching)-probers)
 	return c
@@ -142,11 +140,9 @@ func isRefusal(head []byte) bool {
 // RoundTrip implements http.RoundTripper.
 func (c *counted) RoundTrip(req *http.Request) (*http.Response, error) {
 	began, start := c.budget.mark(), time.Now()
-	var sent atomic.Bool // it has had a connection
-	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { sent.Store(true) }}
-	resp, err := c.transport().RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	resp, sent, err := c.send(req)
 	if err != nil && req.Context().Err() != nil {
-		if sent.Load() {
+		if sent {
 			c.linger(req, time.Since(start))
 		}
 		return nil, err
@@ -161,24 +157,27 @@ func (c *counted) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.budget.answered(resp.ProtoMajor)
 	case errors.As(err, &refused):
 		return nil, c.shrink(req.Context(), began, refused)
-	case c.budget.https && time.Since(start) < atOnce && brokenOff(err): // over plain HTTP it can be read
+	case c.budget.https && !sent && time.Since(start) < atOnce && brokenOff(err): // over plain HTTP it can be read
 		return nil, c.shrink(req.Context(), began, err)
 	}
 	return resp, err
 }
 
-// transport is the one for the next request.
-func (c *counted) transport() *http.Transport {
+// send does a request. sent tells whether it has had a connection.
+func (c *counted) send(req *http.Request) (resp *http.Response, sent bool, err error) {
 	if c.budget.speaksH2() {
-		return c.h2
+		if resp, sent, err = c.h2.send(req); !errors.Is(err, errHTTP1) {
+			return resp, sent, err
+		}
 	}
-	if c.budget.https { // the first connection is there for nothing
-		c.h2.CloseIdleConnections()
-	}
+	tr := c.plain
 	if c.watching.Load() {
-		return c.few
+		tr = c.few
 	}
-	return c.plain
+	var had atomic.Bool
+	trace := &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { had.Store(true) }}
+	resp, err = tr.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
+	return resp, had.Load(), err
 }
 
 // shrink has the budget shrink because of a refusal, and gives the error of the request. A

@@ -64,7 +64,7 @@ type Transport struct {
 // New makes a source. It reads certificate and token files, but does not connect.
 func New(cfg Config) (*Source, error) {
 	c := clientConfig(cfg)
-	source := &Source{addr: c.Address, maxStale: cfg.MaxStale, silence: silence, poll: pollTime, patrol: patrolGap, bucket: newBucket(cfg.RequestsPerSecond)}
+	source := &Source{addr: c.Address, maxStale: cfg.MaxStale, silence: silence, poll: pollTime, patrol: patrolGap, bucket: newBucket(cfg.RequestsPerSecond), turns: make(chan struct{}, atFirst)}
 	tr := transport(cfg)
 	tr.DisableCompression = onThisMachine(c.Address)
 	if path, ok := strings.CutPrefix(c.Address, "unix://"); ok {
@@ -78,16 +78,16 @@ func New(cfg Config) (*Source, error) {
 	https := c.Scheme == "https" || strings.HasPrefix(c.Address, "https://")
 	log, name := logger(cfg.Log), "Consul at "+source.addr
 	source.cuts = cuts{log: log, name: name}
-	source.transport = newCounted(newBudget(tr.MaxConnsPerHost, https, name, log), tr)
+	var sample *http.Request
+	if source.target, sample, err = newTarget(c); err != nil {
+		return nil, fmt.Errorf("cannot set up the Consul client: %w", err)
+	}
+	source.transport = newCounted(newBudget(tr.MaxConnsPerHost, https, name, log), tr, sample.URL.Host)
 	c.HttpClient = &http.Client{Transport: source.transport}
 	if source.client, err = api.NewClient(c); err != nil {
 		return nil, fmt.Errorf("cannot set up the Consul client: %w", err)
 	}
 	source.hide, source.anonymous = secrets(c), c.Token == ""
-	var sample *http.Request
-	if source.target, sample, err = newTarget(c); err != nil {
-		return nil, fmt.Errorf("cannot set up the Consul client: %w", err)
-	}
 	proxy, err := tr.Proxy(sample)
 	source.proxied = proxy != nil || err != nil
 	return source, nil

@@ -28,10 +28,11 @@ func (s *Source) listDatacenters(ctx context.Context) ([]string, error) {
 	if err := s.admit(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.silence)
-	defer cancel()
 	list := []string{}
-	_, err := s.client.Raw().Query("/v1/catalog/datacenters", &list, (&api.QueryOptions{}).WithContext(ctx))
+	err := within(ctx, s.silence, func(ctx context.Context) error {
+		_, err := s.client.Raw().Query("/v1/catalog/datacenters", &list, (&api.QueryOptions{}).WithContext(ctx))
+		return err
+	})
 	slices.Sort(list)
 	return list, err
 }
@@ -55,11 +56,11 @@ func (s *Source) try(ctx context.Context, dc string) error {
 	if err := s.admit(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, min(dcTime, s.silence))
-	defer cancel()
 	opts := &api.QueryOptions{Datacenter: dc, RequireConsistent: true}
-	_, _, err := s.client.Catalog().Services(opts.WithContext(ctx))
-	return err
+	return within(ctx, min(dcTime, s.silence), func(ctx context.Context) error {
+		_, _, err := s.client.Catalog().Services(opts.WithContext(ctx))
+		return err
+	})
 }
 
 // isAbout tells whether an error is about the datacenter that was asked, and not

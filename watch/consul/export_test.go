@@ -1,6 +1,9 @@
 package consul
 
-import "time"
+import (
+	"net/http"
+	"time"
+)
 
 // SetTimes shortens how long an agent may be silent, and the time between two looks
 // at what has no blocking queries.
@@ -22,3 +25,8 @@ func (s *Source) SetPatrol(d time.Duration) { s.patrol = d }
 
 // Compresses tells whether answers are asked for in a compressed form.
 func (s *Source) Compresses() bool { return !s.transport.plain.DisableCompression }
+
+// SetPing sets how soon a connection of HTTP/2 that is dead is noticed, before there is one.
+func (s *Source) SetPing(d time.Duration) {
+	s.transport.h2.tr.HTTP2 = &http.HTTP2Config{SendPingTimeout: d, PingTimeout: d}
+}

@@ -44,9 +44,11 @@ func (s *Source) partitions(ctx context.Context, _ watch.Query) (any, error) {
 	if err := s.admit(ctx); err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.silence)
-	defer cancel()
-	partitions, _, err := s.client.Partitions().List(ctx, (&api.QueryOptions{}).WithContext(ctx))
+	var partitions []*api.Partition
+	err := within(ctx, s.silence, func(ctx context.Context) (err error) {
+		partitions, _, err = s.client.Partitions().List(ctx, (&api.QueryOptions{}).WithContext(ctx))
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -6,7 +6,8 @@
 //     stale while the answering server is at most MaxStale behind the leader, and
 //     asked again of the leader when it is not.
 //   - A Fetch ends: when the answer is there, when ctx ends, or when the agent has
-//     been silent for a while longer than it was asked to hold. It may be held for less.
+//     been silent for a while longer than it was asked to hold, since it was asked. It may be
+//     held for less.
 //   - It never has more connections open than its budget, but for one of HTTP/2 now and then.
 //     The budget is what is configured until the agent refuses connections; then it shrinks
 //     below what the agent takes, and grows back slowly. This is said once, and no query fails
@@ -42,6 +43,7 @@ type Source struct {
 	client    *api.Client
 	transport *counted // of client
 	bucket    *rate.Limiter
+	turns     chan struct{}
 	cuts      cuts
 	addr      string
 	maxStale  time.Duration
@@ -114,10 +116,19 @@ func (s *Source) read(ctx context.Context, read reader, q watch.Query, after uin
 	if after > 0 {
 		opts.WaitIndex, opts.WaitTime = after, hold
 		limit += hold + hold/16
+	} else {
+		done, err := s.turn(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		defer done()
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	value, meta, err := read(s.client, q, opts.WithContext(ctx))
+	var value any
+	var meta *api.QueryMeta
+	err := within(ctx, limit, func(ctx context.Context) (err error) {
+		value, meta, err = read(s.client, q, opts.WithContext(ctx))
+		return err
+	})
 	s.intern.value(value)
 	return value, meta, err
 }
