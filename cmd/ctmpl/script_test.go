@@ -23,6 +23,7 @@ import (
 // TestScripts runs testdata/script. Beside the usual commands there are:
 //
 //	exits CODE ARG…      runs ctmpl, which has to end with this code
+//	tells RE ARG…        runs ctmpl until what it prints matches
 //	daemon ARG…          starts ctmpl
 //	signal NAME          sends it a signal
 //	ends CODE            waits for its end
@@ -46,7 +47,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "daemon": start, "signal": sendSignal, "ends": ends,
+			"exits": exits, "tells": tells, "daemon": start, "signal": sendSignal, "ends": ends,
 			"eventually": eventually, "not": not, "lines": lines, "save": save, "mode": checkMode, "gone": gone,
 		},
 	})
@@ -102,7 +103,30 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 1 {
 		ts.Fatalf("usage: exits CODE ARG…")
 	}
-	cmd := prepare(ts, args[1:])
+	if code := execute(ts, args[1:]); strconv.Itoa(code) != args[0] {
+		ts.Fatalf("exit code %d, want %s", code, args[0])
+	}
+}
+
+// tells waits until ctmpl prints what is expected, and exits with 0.
+func tells(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	err := servers.Wait(ctx, func() error {
+		code, text := execute(ts, args[1:]), contents(ts, "stdout.txt")
+		if code != 0 || !regexp.MustCompile("(?m)"+args[0]).MatchString(text) {
+			return fmt.Errorf("exit code %d, %s is not in:\n%s", code, args[0], text)
+		}
+		return nil
+	})
+	if err != nil {
+		ts.Fatalf("%v\n[log]\n%s", err, daemonOf(ts).text())
+	}
+}
+
+// execute runs ctmpl, and leaves what it prints in files.
+func execute(ts *testscript.TestScript, args []string) (code int) {
+	cmd := prepare(ts, args)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	timer := time.AfterFunc(time.Minute, func() { _ = cmd.Process.Kill() })
@@ -111,9 +135,7 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs("stdout.txt"), stdout.Bytes(), 0o644))
 	ts.Check(os.WriteFile(ts.MkAbs("stderr.txt"), stderr.Bytes(), 0o644))
 	ts.Logf("[stdout]\n%s[stderr]\n%s", &stdout, &stderr)
-	if code := exitCode(err); strconv.Itoa(code) != args[0] {
-		ts.Fatalf("exit code %d, want %s", code, args[0])
-	}
+	return exitCode(err)
 }
 
 func exitCode(err error) int {

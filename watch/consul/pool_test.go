@@ -179,7 +179,7 @@ func TestLossIsNoRefusal(t *testing.T) {
 			t.Fatalf("got %v", err)
 		}
 	}
-	if _, most, _ := gate.counts(); most > 5 {
+	if _, most, _ := gate.counts(); most > 10 { // as those that had waited for a while are asked again
 		t.Errorf("%d connections at once", most)
 	}
 }
@@ -225,7 +225,7 @@ func TestDeadConnection(t *testing.T) {
 	})
 	fetch(t, src, lookup("a"), 0, 0)
 	for _, err := range end() {
-		if !errors.Is(err, watch.ErrNoAnswer) {
+		if err != nil && !errors.Is(err, watch.ErrNoAnswer) { // nil for what was asked again
 			t.Errorf("got %v", err)
 		}
 	}
