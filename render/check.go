@@ -50,14 +50,13 @@ func (t *Template) checkCalls() (errs []error) {
 		if tmpl.Tree == nil || tmpl.Root == nil {
 			continue
 		}
-		inspect(tmpl.Root, func(c *parse.CommandNode) {
+		inspect(tmpl.Root, func(c *parse.CommandNode, first bool) {
 			name, args, ok := constantCall(c)
-			if !ok {
+			if !ok || !first { // others get an argument more
 				return
 			}
 			if err := funcs.CheckCall(name, args); err != nil {
-				at := t.placeOf(c.Position())
-				errs = append(errs, &Error{File: t.name, Line: at.Line, Column: at.Column, Message: err.Error(), Source: lineOf(t.text, at.Line), err: err})
+				errs = append(errs, t.errorAt(text(tmpl.ParseName).of(c), err.Error(), err))
 			}
 		})
 	}
@@ -80,9 +79,9 @@ func constantCall(c *parse.CommandNode) (name string, args []string, ok bool) {
 	return fn.Ident, args, true
 }
 
-// inspect calls f for all commands below a node that stand alone in their pipeline:
-// others get an argument more.
-func inspect(n parse.Node, f func(*parse.CommandNode)) {
+// inspect calls f for all commands below a node, and tells it which are the first of
+// their pipeline.
+func inspect(n parse.Node, f func(c *parse.CommandNode, first bool)) {
 	switch n := n.(type) {
 	case *parse.ListNode:
 		if n == nil {
@@ -106,9 +105,7 @@ func inspect(n parse.Node, f func(*parse.CommandNode)) {
 			return
 		}
 		for i, c := range n.Cmds {
-			if i == 0 {
-				f(c)
-			}
+			f(c, i == 0)
 			for _, arg := range c.Args {
 				inspect(arg, f)
 			}
@@ -116,7 +113,7 @@ func inspect(n parse.Node, f func(*parse.CommandNode)) {
 	}
 }
 
-func inspectBranch(n *parse.BranchNode, f func(*parse.CommandNode)) {
+func inspectBranch(n *parse.BranchNode, f func(*parse.CommandNode, bool)) {
 	inspect(n.Pipe, f)
 	inspect(n.List, f)
 	inspect(n.ElseList, f)

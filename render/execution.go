@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"text/template"
-	"text/template/parse"
 
 	"github.com/ctmpl/ctmpl/funcs"
 	"github.com/ctmpl/ctmpl/render/rollout"
@@ -18,10 +17,10 @@ type execution struct {
 	parsed  *template.Template
 	ctx     context.Context
 	reads   *reads
-	out     *bounded  // of the template that is executed
-	depth   int       // of templates within templates
-	deepest int       // that it has been
-	at      parse.Pos // of the template or loop that was entered last
+	out     *bounded // of the template that is executed
+	depth   int      // of templates within templates
+	deepest int      // that it has been
+	at      spot     // of the template or loop that was entered last
 	writes  []rollout.File
 	held    int64 // bytes of content in writes
 	over    bool  // the time was over, or it was to stop

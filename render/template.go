@@ -38,14 +38,15 @@ const (
 
 // Template is a parsed template. It is not safe for use by several goroutines.
 type Template struct {
-	name   string
-	text   string
-	parsed *template.Template
-	bound  *funcs.Execution // what the functions look at
-	marks  marks
-	format string
-	limit  int64 // of the output, in bytes
-	time   time.Duration
+	name    string
+	text    string
+	parsed  *template.Template
+	bound   *funcs.Execution // what the functions look at
+	marks   marks
+	shipped []text // those that it calls
+	format  string
+	limit   int64 // of the output, in bytes
+	time    time.Duration
 
 	memo  *memo  // nil where there is nothing to keep
 	reads *reads // what the last execution has read
@@ -89,6 +90,9 @@ func Parse(name, text string, syntax Syntax) (*Template, error) {
 	parsed, err := template.New(name).Delims(syntax.Left, syntax.Right).Option(option).Funcs(all).Parse(text)
 	if err != nil {
 		return nil, t.explain(err, syntax)
+	}
+	if err := t.addShipped(parsed); err != nil {
+		return nil, err
 	}
 	if t.format == FormatNginx {
 		t.checkPrinted(parsed, all)

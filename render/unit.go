@@ -12,6 +12,7 @@ import (
 
 	"github.com/ctmpl/ctmpl/render/guard"
 	"github.com/ctmpl/ctmpl/render/rollout"
+	"github.com/ctmpl/ctmpl/templates"
 	"github.com/ctmpl/ctmpl/watch"
 )
 
@@ -67,6 +68,9 @@ func (u *unit) load() error {
 // text reads the template. A pipe can be read only once: it would be empty now, and so
 // would the output.
 func (u *unit) text() (string, error) {
+	if templates.Named(u.spec.Source) {
+		return u.spec.read()
+	}
 	if info, err := os.Stat(u.spec.Source); u.tmpl != nil && err == nil && !info.Mode().IsRegular() {
 		return u.tmpl.text, nil
 	}
