@@ -39,6 +39,7 @@ func Map(x *Execution, opt Options) template.FuncMap {
 	maps.Copy(all, executionFuncs(x, opt.Env, opt.Sandbox))
 	maps.Copy(all, envFuncs(overlay(opt.Env)))
 	all["var"] = variable(opt.Vars)
+	maps.Copy(all, newRouter(x, opt).funcs())
 	deny(all, opt.Denied)
 	for _, name := range opt.Stubs {
 		all[name] = func(...any) (any, error) { return nil, errors.New("there is no such function") }

@@ -23,15 +23,16 @@ type execution struct {
 	at      spot     // of the template or loop that was entered last
 	writes  []rollout.File
 	held    int64 // bytes of content in writes
-	over    bool  // the time was over, or it was to stop
-	stamped bool  // configVersion was used
+	notes   []string
+	over    bool // the time was over, or it was to stop
+	stamped bool // configVersion was used
 }
 
 // begin sets up an execution; end lets go of what it holds.
 func (t *Template) begin(ctx context.Context, r *reads) *execution {
 	x := &execution{t: t, ctx: ctx, reads: r, parsed: t.parsed}
 	r.begin()
-	*t.bound = funcs.Execution{Reader: r, Context: ctx, Execute: x.executeTemplate, Write: x.write, Waiting: r.waiting}
+	*t.bound = funcs.Execution{Reader: r, Context: ctx, Execute: x.executeTemplate, Write: x.write, Waiting: r.waiting, Note: x.note}
 	return x
 }
 
@@ -66,7 +67,7 @@ func (x *execution) result(ctx context.Context, output []byte, err error) (Resul
 		return result, located
 	}
 	x.t.size = len(output)
-	result.Output, result.Writes, result.Facts = output, x.writes, x.reads.count()
+	result.Output, result.Writes, result.Facts, result.Notes = output, x.writes, x.reads.count(), x.notes
 	if x.stamped {
 		result.setVersion()
 	}
@@ -95,6 +96,13 @@ func (x *execution) executeTemplate(name string, dot any) (string, error) {
 		return "", inner
 	}
 	return "", &nested{err}
+}
+
+// note takes what is wrong with an answer, once.
+func (x *execution) note(text string) {
+	if !slices.Contains(x.notes, text) {
+		x.notes = append(x.notes, text)
+	}
 }
 
 // write implements the function writeToFile: it holds the file back, together with

@@ -68,6 +68,8 @@ type Result struct {
 	Writes []rollout.File
 	// Facts are about the answers that were read; none while something is missing.
 	Facts guard.Facts
+	// Notes are what is wrong with answers that the template goes on with, one line each.
+	Notes []string
 	// Version is what configVersion stands for, "" where the template does not use it.
 	Version string
 }

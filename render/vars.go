@@ -1,6 +1,13 @@
 package render
 
-import "text/template/parse"
+import (
+	"maps"
+	"slices"
+	"strings"
+	"text/template/parse"
+
+	"github.com/ctmpl/ctmpl/funcs"
+)
 
 // Vars gives the names of the variables that a template reads by var. ok is false when
 // that is not known: it cannot be read or parsed, or makes a name up.
@@ -20,6 +27,8 @@ func Vars(spec Spec) (names []string, ok bool) {
 		}
 		inspect(tmpl.Root, func(c *parse.CommandNode, first bool) {
 			switch {
+			case strings.HasPrefix(called(c), "nginx"):
+				names = slices.AppendSeq(names, maps.Keys(funcs.VarsOf(called(c))))
 			case called(c) != "var":
 			case first && constantFirst(c) != "":
 				names = append(names, c.Args[1].(*parse.StringNode).Text)

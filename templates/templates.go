@@ -52,7 +52,8 @@ func read(file string) Template {
 	text, _ := files.ReadFile(file) // it is part of the program
 	name := "@" + strings.TrimSuffix(file, ".tmpl")
 	about, _, _ := strings.Cut(strings.TrimPrefix(string(text), "{{- /* "), "\n")
-	return Template{Name: name, About: strings.TrimSuffix(about, " */ -}}"), Text: string(text), Part: path.Ext(name) != ".conf"}
+	about, _, _ = strings.Cut(about, " */")
+	return Template{Name: name, About: about, Text: string(text), Part: path.Ext(name) != ".conf"}
 }
 
 // Named tells whether a source is the name of a shipped template, and no file.
