@@ -41,6 +41,9 @@ type wants struct {
 	balance   balance
 	keepalive int
 	tls       certRef
+
+	maxFails    int // of instances that say nothing; -1: nginx's own
+	failTimeout Nginx
 }
 
 // defaultKeepalive is how many idle connections a worker keeps to a service.
@@ -49,7 +52,7 @@ const defaultKeepalive = 16
 // wantsOf reads what an instance says for its service. The error names the key.
 func wantsOf(i *watch.ServiceInstance, s *settings) (wants, error) {
 	r := &metaReader{meta: i.ServiceMeta}
-	w := wants{path: "/", keepalive: defaultKeepalive}
+	w := wants{path: "/", keepalive: defaultKeepalive, maxFails: s.maxFails, failTimeout: s.failTimeout}
 	w.balance, _ = balanceOf(s.balance)
 	r.read(metaHost, func(text string) (err error) { w.hosts, err = hosts(text); return err })
 	r.read(metaPath, func(text string) (err error) { w.path, err = nginxPath(text); return err })

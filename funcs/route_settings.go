@@ -11,18 +11,20 @@ import (
 
 // settings are what the variables say of routes.
 type settings struct {
-	domain  string
-	address string // with a colon behind it, "" for all
-	http    int
-	https   int
-	grpc    int
-	tls     int
-	ports   []portRange
-	balance string
-	canary  string // the prefix of keys
-	key     canaryKey
-	tlsDir  string
-	tlsKeys string // a prefix, too
+	domain      string
+	address     string // with a colon behind it, "" for all
+	http        int
+	https       int
+	grpc        int
+	tls         int
+	ports       []portRange
+	balance     string
+	maxFails    int // -1: not said
+	failTimeout Nginx
+	canary      string // the prefix of keys
+	key         canaryKey
+	tlsDir      string
+	tlsKeys     string // a prefix, too
 }
 
 type portRange struct{ first, last int }
@@ -31,7 +33,7 @@ type portRange struct{ first, last int }
 func RouteVars() map[string]string {
 	return map[string]string{
 		"domain": "", "address": "", "http_listen": "80", "https_listen": "443", "grpc_listen": "50051", "tls_listen": "8443",
-		"ports": "1024-65535", "lb": "round_robin", "canary_keys": "release/", "canary_by": "address",
+		"ports": "1024-65535", "lb": "round_robin", "max_fails": "", "fail_timeout": "", "canary_keys": "release/", "canary_by": "address",
 		"tls_dir": "/etc/nginx/tls", "tls_keys": "nginx/tls/",
 	}
 }
@@ -57,6 +59,19 @@ func settingsOf(vars map[string]string) func() (*settings, error) {
 		r.read("address", func(text string) (err error) { s.address, err = listenAddress(text); return err })
 		r.read("ports", func(text string) (err error) { s.ports, err = portRanges(text); return err })
 		r.read("canary_by", func(text string) (err error) { s.key, err = canaryKeyOf(text); return err })
+		s.maxFails = -1
+		r.read("max_fails", func(text string) (err error) {
+			if text != "" {
+				s.maxFails, err = nginxInt(text)
+			}
+			return err
+		})
+		r.read("fail_timeout", func(text string) (err error) {
+			if text != "" {
+				s.failTimeout, err = nginxDuration(text)
+			}
+			return err
+		})
 		r.read("lb", func(text string) error {
 			s.balance = text
 			b, err := balanceOf(text)
@@ -94,7 +109,7 @@ func (r *variableReader) read(name string, set func(string) error) {
 
 func (r *variableReader) fail(name string, err error) {
 	if r.err == nil {
-		r.err = fmt.Errorf("the variable %s: %w", name, err)
+		r.err = fmt.Errorf("the variable %s: %w", name, reasonOf(err))
 	}
 }
 

@@ -44,7 +44,7 @@ func upstreamOf(service string, list []*watch.ServiceInstance, w wants, stream b
 		if watch.Down(i) {
 			continue
 		}
-		p, err := serverPartsOf(i, w.balance)
+		p, err := serverPartsOf(i, w)
 		if err != nil {
 			notes = append(notes, Whose(i)+" is left out: "+err.Error())
 			continue
@@ -75,8 +75,8 @@ type serverParts struct {
 	backup      bool
 }
 
-func serverPartsOf(i *watch.ServiceInstance, b balance) (serverParts, error) {
-	p := serverParts{maxFails: -1}
+func serverPartsOf(i *watch.ServiceInstance, w wants) (serverParts, error) {
+	p := serverParts{maxFails: w.maxFails, failTimeout: w.failTimeout}
 	address, err := nginxServer(i)
 	if err != nil {
 		return p, reasonOf(err)
@@ -102,8 +102,8 @@ func serverPartsOf(i *watch.ServiceInstance, b balance) (serverParts, error) {
 		if p.backup, err = strconv.ParseBool(text); err != nil {
 			return errors.New("want true or false")
 		}
-		if p.backup && !b.spares() {
-			return errors.New("nginx has no backup with " + metaBalance + " " + b.method)
+		if p.backup && !w.balance.spares() {
+			return errors.New("nginx has no backup with " + metaBalance + " " + w.balance.method)
 		}
 		return nil
 	})
