@@ -239,13 +239,13 @@ func (c *claims) kindOf(variable string) string {
 func (c *claims) takeStream(o *offer) {
 	got := false
 	if len(o.wants.hosts) == 0 {
-		if port := o.wants.listen; c.port(o, port, portTCP) {
+		if port := o.port; c.port(o, port, portTCP) {
 			c.streams[port] = &Stream{Listen: c.settings.listen(port, ""), Pass: o.stream.Name}
 			got = true
 		}
 	}
 	for _, host := range o.wants.hosts {
-		got = c.claimSNI(o, host, cmp.Or(o.wants.listen, c.settings.tls)) || got
+		got = c.claimSNI(o, host, cmp.Or(o.port, c.settings.tls)) || got
 	}
 	if got {
 		c.streamUpstreams = append(c.streamUpstreams, o.stream)

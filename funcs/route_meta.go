@@ -1,6 +1,7 @@
 package funcs
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -69,6 +70,9 @@ func hosts(text string) (all []Nginx, err error) {
 		host, err := nginxServerName(strings.TrimSpace(name))
 		if err != nil {
 			return nil, err
+		}
+		if last := host[strings.LastIndexByte(string(host), '.')+1:]; last[0] < 'a' {
+			return nil, errors.New("want a host name, not an address")
 		}
 		if !slices.Contains(all, host) {
 			all = append(all, host)

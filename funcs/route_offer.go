@@ -17,8 +17,9 @@ type offer struct {
 	age      uint64 // the lower, the older
 	wants    wants
 	hosts    []Nginx         // of http
+	port     int             // of TCP, 0: that of all that are told apart by host
 	kinds    map[string]bool // by tag
-	http     *Upstream
+	http     *Upstream       // nil where it has none, as the next one
 	stream   *Upstream
 	versions *versions
 	notes    []string
@@ -27,17 +28,9 @@ type offer struct {
 // newOffer looks at the instances of a service that have one of the tags.
 func newOffer(name string, list []*watch.ServiceInstance, tags []string, s *settings) *offer {
 	o := &offer{service: name, list: list, kinds: map[string]bool{}}
-	var tagged []*watch.ServiceInstance
-	for _, i := range list {
-		wanted := false
-		for _, tag := range tags {
-			if slices.Contains(i.Tags, tag) {
-				o.kinds[tag], wanted = true, true
-			}
-		}
-		if wanted {
-			tagged = append(tagged, i)
-		}
+	tagged := withTag(list, tags...)
+	for _, tag := range tags {
+		o.kinds[tag] = len(withTag(tagged, tag)) > 0
 	}
 	if len(tagged) == 0 {
 		return o
@@ -45,7 +38,7 @@ func newOffer(name string, list []*watch.ServiceInstance, tags []string, s *sett
 	o.oldest = slices.MinFunc(tagged, older)
 	o.age = o.oldest.CreateIndex
 	if err := o.read(tagged, s); err != nil {
-		o.leaveOut(err)
+		o.notes = []string{"service " + quote(name) + " is left out: " + err.Error()}
 	}
 	return o
 }
@@ -56,6 +49,8 @@ func older(a, b *watch.ServiceInstance) int {
 	return cmp.Or(cmp.Compare(a.CreateIndex, b.CreateIndex), strings.Compare(a.Node, b.Node), strings.Compare(a.ID, b.ID))
 }
 
+// read reads what the service wants. What is wrong with one of http and TCP is no matter to
+// the other.
 func (o *offer) read(tagged []*watch.ServiceInstance, s *settings) (err error) {
 	if o.wants, err = wantsOf(o.oldest, s); err != nil {
 		return err
@@ -63,23 +58,64 @@ func (o *offer) read(tagged []*watch.ServiceInstance, s *settings) (err error) {
 	for _, text := range append(unknownKeys(o.oldest), o.disagreement(tagged)...) {
 		o.notes = append(o.notes, "service "+quote(o.service)+": "+text)
 	}
-	if err := o.name(s); err != nil {
-		return err
-	}
 	if o.kinds[tagHTTP] || o.kinds[tagGRPC] {
-		http := slices.DeleteFunc(slices.Clone(tagged), func(i *watch.ServiceInstance) bool {
-			return !slices.Contains(i.Tags, tagHTTP) && !slices.Contains(i.Tags, tagGRPC)
-		})
-		if o.http, err = o.upstream(http, false); err != nil {
-			return err
+		if err := o.readHTTP(tagged, s); err != nil {
+			o.notes = append(o.notes, "service "+quote(o.service)+" is left out: "+err.Error())
 		}
-		o.versions = newVersions(o.service, http, o.wants)
 	}
 	if o.kinds[tagTCP] {
-		tcp := slices.DeleteFunc(slices.Clone(tagged), func(i *watch.ServiceInstance) bool { return !slices.Contains(i.Tags, tagTCP) })
-		o.stream, err = o.upstream(tcp, true)
+		if err := o.readTCP(tagged); err != nil {
+			o.notes = append(o.notes, "service "+quote(o.service)+" is left out of TCP: "+err.Error())
+		}
 	}
+	return nil
+}
+
+func (o *offer) readHTTP(tagged []*watch.ServiceInstance, s *settings) (err error) {
+	if o.hosts = o.wants.hosts; len(o.hosts) == 0 {
+		host, err := hostOf(o.service, s.domain)
+		if err != nil {
+			return err
+		}
+		o.hosts = []Nginx{host}
+	}
+	list := withTag(tagged, tagHTTP, tagGRPC)
+	o.versions = newVersions(o.service, list, o.wants)
+	o.http, err = o.upstream(list, false)
 	return err
+}
+
+func (o *offer) readTCP(tagged []*watch.ServiceInstance) (err error) {
+	if o.port = o.wants.listen; o.port == 0 && len(o.wants.hosts) == 0 {
+		if o.port = portInName(o.service); o.port == 0 {
+			return fmt.Errorf("it says no port: give %s, or a name such as web-9999; or %s for TLS", metaListen, metaHost)
+		}
+	}
+	o.stream, err = o.upstream(withTag(tagged, tagTCP), true)
+	return err
+}
+
+// hostOf gives the host of a service that says none.
+func hostOf(service, domain string) (Nginx, error) {
+	host := strings.ToLower(service)
+	if domain != "" {
+		host += "." + domain
+	}
+	name, err := nginxServerName(host)
+	if err != nil {
+		return "", fmt.Errorf("its name cannot be that of a host: give %s", metaHost)
+	}
+	return name, nil
+}
+
+// withTag gives the instances that have one of the tags.
+func withTag(list []*watch.ServiceInstance, tags ...string) (some []*watch.ServiceInstance) {
+	for _, i := range list {
+		if slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(i.Tags, tag) }) {
+			some = append(some, i)
+		}
+	}
+	return some
 }
 
 func (o *offer) upstream(list []*watch.ServiceInstance, stream bool) (*Upstream, error) {
@@ -92,28 +128,6 @@ func (o *offer) upstream(list []*watch.ServiceInstance, stream bool) (*Upstream,
 	return up, err
 }
 
-// name gives the service a host by its name where it says none, and a port.
-func (o *offer) name(s *settings) error {
-	if o.kinds[tagTCP] && o.wants.listen == 0 && len(o.wants.hosts) == 0 {
-		if o.wants.listen = portInName(o.service); o.wants.listen == 0 {
-			return fmt.Errorf("it says no port: give %s, or a name such as %s-9999; or %s for TLS", metaListen, "web", metaHost)
-		}
-	}
-	if o.hosts = o.wants.hosts; len(o.hosts) > 0 || !o.kinds[tagHTTP] && !o.kinds[tagGRPC] {
-		return nil
-	}
-	host := strings.ToLower(o.service)
-	if s.domain != "" {
-		host += "." + s.domain
-	}
-	name, err := nginxServerName(host)
-	if err != nil {
-		return fmt.Errorf("its name cannot be that of a host: give %s", metaHost)
-	}
-	o.hosts = []Nginx{name}
-	return nil
-}
-
 // disagreement names the keys of the service that not all instances have the same of.
 func (o *offer) disagreement(tagged []*watch.ServiceInstance) (texts []string) {
 	for _, key := range serviceKeys {
@@ -123,12 +137,6 @@ func (o *offer) disagreement(tagged []*watch.ServiceInstance) (texts []string) {
 		}
 	}
 	return texts
-}
-
-// leaveOut leaves the service out. Its instances are of no interest then.
-func (o *offer) leaveOut(err error) {
-	o.http, o.stream, o.versions = nil, nil, nil
-	o.notes = []string{"service " + quote(o.service) + " is left out: " + err.Error()}
 }
 
 // of tells whether an offer is of just this answer.
