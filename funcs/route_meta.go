@@ -59,7 +59,7 @@ func wantsOf(i *watch.ServiceInstance, s *settings) (wants, error) {
 	r.read(metaPath, func(text string) (err error) { w.path, err = nginxPath(text); return err })
 	r.read(metaListen, func(text string) (err error) { w.listen, err = nginxPort(text); return err })
 	r.read(metaBalance, func(text string) (err error) { w.balance, err = balanceOf(text); return err })
-	r.read(metaKeepalive, func(text string) (err error) { w.keepalive, err = upTo(text, 1024); return err })
+	r.read(metaKeepalive, func(text string) (err error) { w.keepalive, err = wholeFrom(text, 0, 1024); return err })
 	r.read(metaTLS, func(text string) (err error) { w.tls, err = certRefOf(text); return err })
 	return w, r.err
 }
@@ -102,11 +102,11 @@ func (r *metaReader) read(key string, set func(string) error) {
 	}
 }
 
-// upTo reads a whole number from 0 to a largest one.
-func upTo(text string, largest int) (int, error) {
+// wholeFrom reads a whole number that is not less than one and not more than another.
+func wholeFrom(text string, least, most int) (int, error) {
 	n, ok := whole(text)
-	if !ok || n < 0 || n > int64(largest) {
-		return 0, fmt.Errorf("want a whole number, 0 to %d", largest)
+	if !ok || n < int64(least) || n > int64(most) {
+		return 0, fmt.Errorf("want a whole number, %d to %d", least, most)
 	}
 	return int(n), nil
 }

@@ -3,7 +3,6 @@ package funcs
 import (
 	"cmp"
 	"fmt"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
@@ -80,9 +79,7 @@ func settingsOf(vars map[string]string) func() (*settings, error) {
 			}
 			return err
 		})
-		if !filepath.IsAbs(s.tlsDir) || harmfulPath(s.tlsDir) {
-			r.fail("tls_dir", fmt.Errorf("want an absolute path of letters, digits and ._/-"))
-		}
+		r.read("tls_dir", func(text string) error { _, err := nginxPath(text); return err })
 		r.distinct(s)
 		return s, r.err
 	})
@@ -210,12 +207,4 @@ func (s *settings) allows(port int) bool {
 		}
 	}
 	return false
-}
-
-// harmfulPath tells whether a path has anything in it but what is plain.
-func harmfulPath(path string) bool {
-	plain := func(c rune) bool {
-		return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.ContainsRune("._/-", c)
-	}
-	return strings.ContainsFunc(path, func(c rune) bool { return !plain(c) })
 }

@@ -43,7 +43,7 @@ func (s *sources) percent(service string) (percent int, ok bool, err error) {
 	if !ok || text == "" {
 		return 0, false, nil
 	}
-	percent, err = upTo(text, 100)
+	percent, err = wholeFrom(text, 0, 100)
 	if err != nil {
 		return 0, true, fmt.Errorf("service %s has no canary: key %s: %w", quote(service), quote(key), err)
 	}

@@ -89,12 +89,7 @@ func serverPartsOf(i *watch.ServiceInstance, w wants) (serverParts, error) {
 		return p, reasonOf(err)
 	}
 	r := &metaReader{meta: i.ServiceMeta}
-	r.read(metaWeight, func(text string) (err error) {
-		if p.weight, err = upTo(text, maxWeight); err == nil && p.weight == 0 {
-			err = fmt.Errorf("want a whole number, 1 to %d", maxWeight)
-		}
-		return err
-	})
+	r.read(metaWeight, func(text string) (err error) { p.weight, err = wholeFrom(text, 1, maxWeight); return err })
 	r.read(metaMaxConns, func(text string) (err error) { p.maxConns, err = nginxInt(text); return err })
 	r.read(metaMaxFails, func(text string) (err error) { p.maxFails, err = nginxInt(text); return err })
 	r.read(metaFailTimeout, func(text string) (err error) { p.failTimeout, err = nginxDuration(text); return err })
