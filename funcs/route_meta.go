@@ -67,18 +67,25 @@ func wantsOf(i *watch.ServiceInstance, s *settings) (wants, error) {
 // hosts reads names with commas between them.
 func hosts(text string) (all []Nginx, err error) {
 	for name := range strings.SplitSeq(text, ",") {
-		host, err := nginxServerName(strings.TrimSpace(name))
+		host, err := siteHost(strings.TrimSpace(name))
 		if err != nil {
 			return nil, err
-		}
-		if last := host[strings.LastIndexByte(string(host), '.')+1:]; last[0] < 'a' {
-			return nil, errors.New("want a host name, not an address")
 		}
 		if !slices.Contains(all, host) {
 			all = append(all, host)
 		}
 	}
 	return all, nil
+}
+
+// siteHost gives the name of a host that a service may have. One that ends with a number
+// could be an address.
+func siteHost(name string) (Nginx, error) {
+	host, err := nginxServerName(name)
+	if err == nil && host[strings.LastIndexByte(name, '.')+1] < 'a' {
+		err = errors.New("want a host name, not an address")
+	}
+	return host, err
 }
 
 // metaReader reads metadata. It keeps the first error, which holds no value.

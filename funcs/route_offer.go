@@ -101,7 +101,7 @@ func hostOf(service, domain string) (Nginx, error) {
 	if domain != "" {
 		host += "." + domain
 	}
-	name, err := nginxServerName(host)
+	name, err := siteHost(host)
 	if err != nil {
 		return "", fmt.Errorf("its name cannot be that of a host: give %s", metaHost)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -150,7 +151,8 @@ var notInName = regexp.MustCompile(`[^a-z0-9_.]+`)
 // upstreamNameOf gives the name of the upstream of a service: its own if it can be one,
 // else one that is like it and that no other service has. Those with _ first are kept.
 func upstreamNameOf(service string) Nginx {
-	if name, err := nginxName(service); err == nil && !strings.HasPrefix(service, "_") {
+	_, err := netip.ParseAddr(service)
+	if name, wrong := nginxName(service); wrong == nil && err != nil && !strings.HasPrefix(service, "_") {
 		return name
 	}
 	like := strings.Trim(notInName.ReplaceAllString(strings.ToLower(service), "-"), "-")

@@ -105,7 +105,7 @@ func (g *gateway) modules() string {
 	if found.StreamModule == "" {
 		return ""
 	}
-	return g.write("modules.conf", "load_module "+found.StreamModule+";\n")
+	return g.write("modules-enabled.conf", "load_module "+found.StreamModule+";\n")
 }
 
 // run runs ctmpl to its end and gives what it has logged.
