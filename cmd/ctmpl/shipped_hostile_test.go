@@ -17,7 +17,7 @@ var hostile = map[string]string{
 	`1 max_fails=0 backup; server 203.0.113.9:80`:                                          "203.0.113.9",
 	`10.0.0.1:1 weight=100; server 203.0.113.8`:                                            "203.0.113.8",
 	`unix:/var/run/docker.sock`:                                                            "docker.sock",
-	`169.254.169.254`:                                                                      " 169.254.169.254",
+	`169.254.169.254`:                                                                      "server 169.254",
 	`a.com bank.example.net`:                                                               "bank.example.net",
 	`~^(a+)+$`:                                                                             "(a+)",
 	`*.example.net`:                                                                        "*.example.net",
