@@ -15,6 +15,11 @@ func variable(vars map[string]string) func(string, ...any) (any, error) {
 		case len(def) == 1:
 			return def[0], nil
 		}
-		return nil, fmt.Errorf("var: %.80q has no value: say vars { %s = \"…\" } in the template block, or -var %s=…", name, name, name)
+		return nil, NoVariable(name)
 	}
+}
+
+// NoVariable is the error for a variable that has no value, and no default.
+func NoVariable(name string) error {
+	return fmt.Errorf("var: %.80q has no value: say vars { %s = \"…\" } in the template block, or -var %s=…", name, name, name)
 }

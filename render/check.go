@@ -55,12 +55,22 @@ func (t *Template) checkCalls() (errs []error) {
 			if !ok || !first { // others get an argument more
 				return
 			}
-			if err := funcs.CheckCall(name, args); err != nil {
+			if err := t.checkCall(name, args); err != nil {
 				errs = append(errs, t.errorAt(text(tmpl.ParseName).of(c), err.Error(), err))
 			}
 		})
 	}
 	return errs
+}
+
+// checkCall tells what is wrong with a call. A variable without a default has to be set.
+func (t *Template) checkCall(name string, args []string) error {
+	if name == "var" && len(args) == 1 {
+		if _, ok := t.vars[args[0]]; !ok {
+			return funcs.NoVariable(args[0])
+		}
+	}
+	return funcs.CheckCall(name, args)
 }
 
 // constantCall takes a call apart whose arguments are strings.

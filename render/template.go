@@ -47,6 +47,7 @@ type Template struct {
 	format  string
 	limit   int64 // of the output, in bytes
 	time    time.Duration
+	vars    map[string]string
 
 	memo  *memo  // nil where there is nothing to keep
 	reads *reads // what the last execution has read
@@ -81,7 +82,7 @@ func Parse(name, text string, syntax Syntax) (*Template, error) {
 		return nil, &Error{File: name, Message: fmt.Sprintf("format: want %q or nothing, got %.80q", FormatNginx, syntax.Format)}
 	}
 	t := &Template{
-		name: name, text: text, bound: &funcs.Execution{}, format: syntax.Format,
+		name: name, text: text, bound: &funcs.Execution{}, format: syntax.Format, vars: syntax.Funcs.Vars,
 		limit: cmp.Or(syntax.MaxOutput, DefaultMaxOutput), time: cmp.Or(syntax.MaxTime, DefaultMaxTime),
 	}
 	option := "missingkey=zero"
