@@ -163,9 +163,11 @@ func (r *router) offer(name string, tags []string) *offer {
 
 // instances gives all instances of a service: a host stays with it when none is up.
 func (r *router) instances(name string) []*watch.ServiceInstance {
-	q := watch.Query{Kind: watch.KindService, Name: name, Params: url.Values{"filter": {watch.StatusAny}}.Encode()}
-	return read(r.x.Reader, q, []*watch.ServiceInstance{})
+	return read(r.x.Reader, watch.Query{Kind: watch.KindService, Name: name, Params: inAnyState}, []*watch.ServiceInstance{})
 }
+
+// inAnyState are the parameters of a query without regard to health.
+var inAnyState = url.Values{"filter": {watch.StatusAny}}.Encode()
 
 func (r *router) sources(s *settings) *sources {
 	return &sources{x: r.x, settings: s, sandbox: r.sandbox, certs: r.certs}
