@@ -673,7 +673,7 @@ func TestOwnUpstreams(t *testing.T) {
 
 func TestZoneIsLargeEnough(t *testing.T) {
 	t.Parallel()
-	for n, want := range map[int]string{0: "64k", 64: "64k", 65: "128k", 1000: "1024k"} {
+	for n, want := range map[int]string{0: "64k", 32: "64k", 33: "128k", 1000: "2048k"} {
 		if got := zoneSize(n); got != want {
 			t.Errorf("%d: got %s, want %s", n, got, want)
 		}

@@ -32,7 +32,7 @@ var certRefPattern = regexp.MustCompile(`^(kv|file):([a-z0-9][a-z0-9_-]*(?:\.[a-
 func certRefOf(text string) (certRef, error) {
 	m := certRefPattern.FindStringSubmatch(text)
 	if m == nil || len(text) > 200 {
-		return certRef{}, errors.New("want kv:NAME or file:NAME, with a name of lower case letters, digits, -, _ and .")
+		return certRef{}, errors.New("want kv:NAME or file:NAME, with a name of lower case letters, digits and -_. in it")
 	}
 	return certRef{m[1], m[2]}, nil
 }

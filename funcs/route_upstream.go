@@ -57,11 +57,11 @@ func upstreamOf(service string, list []*watch.ServiceInstance, w wants, stream b
 	return up, notes, nil
 }
 
-// zoneSize is enough for a number of servers: nginx takes about half a kilobyte for
-// each, and a zone that is too small is an error.
+// zoneSize is enough for a number of servers: nginx 1.22 takes about a kilobyte for each
+// with an address of version 6, and a zone that is too small is an error.
 func zoneSize(servers int) string {
 	size := 64
-	for ; size < servers; size *= 2 {
+	for ; size < 2*servers; size *= 2 {
 	}
 	return strconv.Itoa(size) + "k"
 }

@@ -4,10 +4,12 @@ import (
 	"bufio"
 
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
 
 	"strings"
 
@@ -165,4 +167,56 @@ func TestShippedGateway(t *testing.T) {
 	}
 	l.eventually("other.example.com", "/id", "502")
 	l.eventually("web.example.com", "/id", "one")
+}
+
+// A certificate in a key: it is written, nginx takes it over, and a new one after it; the
+// files are checked before they are live. One that is none leaves the service out.
+func TestShippedTLS(t *testing.T) {
+	t.Parallel()
+	l := &live{gateway: newGateway(t), consul: servers.RunConsul(t, servers.ConsulOptions{})}
+	backend, authority := servers.RunHTTPBackend(t, "bank"), newAuthority(t)
+	args := l.vars("@nginx/gateway.conf")
+	l.run(append(args, "-once", "-state-dir", "none", "-consul-addr", l.consul.HTTPAddr, "-template", "@nginx/gateway.conf:"+l.path("nginx.conf"))...)
+	servers.RunNginx(t, l.dir, l.path("nginx.conf"))
+	config := l.write("ctmpl.hcl", l.real(`consul { address = "`+l.consul.HTTPAddr+`" }
+nginx { config = "DIR/nginx.conf" prefix = "DIR/" }
+template { source = "@nginx/gateway.conf" destination = "DIR/nginx.conf" reload = "nginx" }
+`))
+	l.ctmpl = runIn(t, l.dir, append(args, "-config", config, "-state-dir", l.path("state"))...)
+
+	put := func(text string) { putKey(t, l.consul.Client, "nginx/tls/bank", text) }
+	served := func() (serial string, err error) {
+		roots := x509.NewCertPool()
+		roots.AddCert(authority.cert)
+		conn, err := tls.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", l.ports["ssl"]), &tls.Config{RootCAs: roots, ServerName: "bank.example.com"})
+		if err != nil {
+			return "", err
+		}
+		defer conn.Close()
+		return conn.ConnectionState().PeerCertificates[0].SerialNumber.String(), nil
+	}
+	pair := func() string {
+		cert, key := authority.pair(t, "bank.example.com")
+		return string(cert) + string(key)
+	}
+	put(pair())
+	l.register(&api.AgentServiceRegistration{ID: "b", Name: "bank", Port: backend.Port, Tags: []string{"http"}, Meta: map[string]string{"nginx_tls": "kv:bank"}})
+	first := ""
+	servers.Eventually(t, 30*time.Second, func() (err error) { first, err = served(); return err })
+	put(pair())
+	servers.Eventually(t, 30*time.Second, func() error {
+		if serial, err := served(); err != nil || serial == first {
+			return fmt.Errorf("it is still that of before, %v", err)
+		}
+		return nil
+	})
+	put("no certificate")
+	l.ctmpl.logged(`service \"bank\" is left out: nginx_tls: key \"nginx/tls/bank\": want a certificate`)
+	l.eventually("bank.example.com", "/", "404")
+	if info, err := os.Stat(l.path("tls/consul/bank.pem")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("got %v, %v", info, err)
+	}
+	if text := l.ctmpl.log.text(); strings.Contains(text, "PRIVATE") {
+		t.Error("the log holds the key")
+	}
 }

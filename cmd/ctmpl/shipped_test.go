@@ -2,7 +2,7 @@ package main
 
 import (
 	"bytes"
-	"context"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -264,15 +264,33 @@ upstream bank { server 127.0.0.1:1; }
 	golden(t, "own.conf", g.dump(g.included("http", g.path("out.conf")), g.path("out.conf")))
 }
 
-// checkNginx runs nginx -t.
-func (g *gateway) checkNginx(ctx context.Context, conf string) error {
-	found, err := servers.FindNginx(ctx)
-	if err != nil {
-		return err
+// Thousands of services, and a service of a thousand instances, are nothing special.
+func TestShippedGatewayOfThousands(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	type object map[string]any
+	var services []object
+	for n := range 2000 {
+		for i := range 2 {
+			services = append(services, object{
+				"name": fmt.Sprintf("svc-%d", n), "id": fmt.Sprintf("svc-%d-%d", n, i), "address": fmt.Sprintf("10.0.%d.%d", n/250, n%250), "port": 8000 + i, "tags": []string{"http"},
+			})
+		}
 	}
-	out, err := exec.CommandContext(ctx, found.Path, "-t", "-c", conf, "-p", g.dir, "-e", g.path("error.log")).CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("nginx -t: %w\n%s", err, out)
+	for _, n := range []int{32, 33, 64, 1000} {
+		for i := range n {
+			services = append(services, object{
+				"name": fmt.Sprintf("large-%d", n), "id": fmt.Sprintf("%d-%d", n, i), "address": fmt.Sprintf("2001:db8:1111:2222:3333:4444:5555:%x", i+0x1000), "port": 65000, "tags": []string{"http"},
+			})
+		}
 	}
-	return nil
+	text, err := json.Marshal(object{"services": services})
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-once", "-catalog", g.write("catalog.json", string(text)), "-template", "@nginx/gateway.conf:" + g.path("out.conf")}
+	g.run(append(args, g.vars("@nginx/gateway.conf")...)...)
+	if n := strings.Count(g.dump(g.path("out.conf"), g.path("out.conf")), "server_name svc-"); n != 2000 {
+		t.Errorf("there are %d sites", n)
+	}
 }
