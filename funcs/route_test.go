@@ -19,6 +19,8 @@ type world struct {
 	services map[string][]*watch.ServiceInstance
 	keys     map[string]string
 	vars     map[string]string
+	files    map[string]string
+	missing  func(watch.Query)
 	router   *router
 	x        *Execution
 	notes    []string
@@ -55,6 +57,14 @@ func (w *world) Read(q watch.Query) (any, bool) {
 			}
 		}
 		return list, true
+	case watch.KindFile:
+		if text, ok := w.files[q.Name]; ok {
+			return text, true
+		}
+		if w.missing != nil {
+			w.missing(q)
+		}
+		return nil, false
 	}
 	w.t.Errorf("asked for %s", q)
 	return nil, false
