@@ -34,6 +34,9 @@ var (
 	instanceKeys = []string{metaWeight, metaMaxConns, metaMaxFails, metaFailTimeout, metaBackup}
 )
 
+// MetaKeys are the keys of metadata that routes are made of.
+func MetaKeys() []string { return append(slices.Concat(serviceKeys, instanceKeys), metaVersion) }
+
 // wants is what a service says of itself.
 type wants struct {
 	hosts     []Nginx
