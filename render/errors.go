@@ -55,7 +55,7 @@ func (t *Template) explain(err error, syntax Syntax) *Error {
 	if !ok {
 		return out
 	}
-	out.File = string(in)
+	out.File = t.fileOf(in)
 	line, rest, _ := strings.Cut(rest, ":")
 	out.Line, _ = strconv.Atoi(line)
 	out.Source = lineOf(t.textOf(in), out.Line)

@@ -24,6 +24,7 @@ type execution struct {
 	writes  []rollout.File
 	held    int64 // bytes of content in writes
 	notes   []string
+	noted   map[string]bool
 	over    bool // the time was over, or it was to stop
 	stamped bool // configVersion was used
 }
@@ -100,7 +101,11 @@ func (x *execution) executeTemplate(name string, dot any) (string, error) {
 
 // note takes what is wrong with an answer, once.
 func (x *execution) note(text string) {
-	if !slices.Contains(x.notes, text) {
+	if x.noted == nil {
+		x.noted = map[string]bool{}
+	}
+	if !x.noted[text] {
+		x.noted[text] = true
 		x.notes = append(x.notes, text)
 	}
 }

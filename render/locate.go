@@ -1,7 +1,6 @@
 package render
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,12 +43,20 @@ func (t *Template) textOf(in text) string {
 	return t.text
 }
 
+// fileOf is how a text is named in messages: a shipped one that is called with who calls it.
+func (t *Template) fileOf(in text) string {
+	if in == "" || string(in) == t.name {
+		return t.name
+	}
+	return t.name + ": " + string(in)
+}
+
 // placeOf gives the place of a spot.
 func (t *Template) placeOf(at spot) Place {
 	all := t.textOf(at.in)
 	before := all[:min(int(at.offset), len(all))]
 	start := strings.LastIndexByte(before, '\n') + 1
-	return Place{File: cmp.Or(string(at.in), t.name), Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[start:]) + 1}
+	return Place{File: t.fileOf(at.in), Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[start:]) + 1}
 }
 
 // Each query takes an execution, so Locate looks for a few of them, and not for long.

@@ -206,3 +206,23 @@ func BenchmarkShippedGateway(b *testing.B) {
 		}
 	}
 }
+
+// An error within a part names the part and the line there, and who has called it.
+func TestErrorsInPartsNameThePlace(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ text, want string }{
+		{`{{ template "@nginx/tls" "a b" }}`, "own.tmpl: @nginx/tls:2:24: the value has white space"},
+		{"\n" + `{{ template "@nginx/server" "x" }}`, "own.tmpl: @nginx/site:2:15: <.Listen>: can't evaluate field Listen in type string: in the line: listen {{ .Listen }};"},
+		{"\n" + `x {{ template "@nginx/sever" "x" }}`, `own.tmpl:2:15: there is no template "@nginx/sever" in ctmpl: did you mean "@nginx/server"? (ctmpl templates lists them): in the line: x {{ template "@nginx/sever" "x" }}`},
+		{`{{ executeTemplate "@nginx/tls" "a;b" }}`, "own.tmpl: @nginx/tls:2:24: the value has a ;"},
+		{`{{ define "@nginx/tls" }}own{{ end }}{{ template "@nginx/tls" "a b" }}`, ""},
+	} {
+		tmpl, err := Parse("own.tmpl", c.text, Syntax{Format: FormatNginx})
+		if err == nil {
+			_, err = tmpl.Execute(t.Context(), watch.NewStore())
+		}
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.HasPrefix(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %s", c.text, err, c.want)
+		}
+	}
+}

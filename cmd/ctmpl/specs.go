@@ -79,23 +79,19 @@ func spec(cfg *config.Config, t *config.Template, env []string) (render.Spec, er
 }
 
 func syntax(cfg *config.Config, t *config.Template, env []string) render.Syntax {
-	return render.Syntax{
+	s := render.Syntax{
 		Left:             cmp.Or(t.LeftDelimiter, cfg.Delimiters.Left),
 		Right:            cmp.Or(t.RightDelimiter, cfg.Delimiters.Right),
 		FailOnMissingKey: t.ErrorOnMissingKey,
-		Format:           string(formatOf(t)),
+		Format:           string(t.Format),
 		Funcs:            funcs.Options{Env: env, Denied: t.FunctionDenylist, Sandbox: t.SandboxPath, Vars: cfg.VarsOf(t)},
 		MaxOutput:        cfg.Limits.OutputBytes,
 		MaxTime:          cfg.Limits.ExecutionTime,
 	}
-}
-
-// formatOf gives the format of a template: of a shipped one it is known.
-func formatOf(t *config.Template) config.Format {
-	if templates.Named(t.Source) {
-		return config.FormatNginx
+	if templates.Named(t.Source) { // of these it is known
+		s.Left, s.Right, s.Format = "", "", render.FormatNginx
 	}
-	return t.Format
+	return s
 }
 
 // commandOf gives the command of a template.
