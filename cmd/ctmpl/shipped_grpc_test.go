@@ -33,6 +33,7 @@ func startGRPC(t *testing.T, name string) (port int) {
 		t.Fatal(err)
 	}
 	server := &http.Server{Protocols: h2(), ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body) // a server that does not read it resets the stream
 		w.Header().Set("Content-Type", "application/grpc")
 		w.Header().Set("Trailer", "Grpc-Status")
 		_, _ = io.WriteString(w, name+" "+r.Host)
