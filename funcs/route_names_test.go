@@ -222,3 +222,18 @@ func TestOwnUpstreams(t *testing.T) {
 		t.Errorf("got %+v, %v", s, err)
 	}
 }
+
+// What was made for some tags is not for others.
+func TestRoutesOfSomeTags(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("web", []string{"http", "grpc"})
+	w.add("echo-9999", tcp1)
+	for range 2 {
+		w.want("http", sites(w.routes("http")), []string{"80 web.example.com/ web"})
+		w.want("grpc", sites(w.routes("grpc")), []string{"50051 http2 web.example.com/ web grpc"})
+		w.want("both", sites(w.routes("http", "grpc")), []string{"80 web.example.com/ web", "50051 http2 web.example.com/ web grpc"})
+		w.want("no stream", streams(w.routes("http")), nil)
+		w.want("stream", streams(w.routes()), []string{"9999 echo-9999"})
+	}
+}
