@@ -20,12 +20,24 @@ type Execution struct {
 	// Waiting tells whether an answer is missing, so that the output will not count;
 	// nil for no.
 	Waiting func() bool
+	// Note takes what is wrong with what was answered, and does not keep the template from
+	// going on; nil when nobody wants to know. It is for log and status: see Result.Notes.
+	Note func(string)
 	// Trial says that the execution is to leave no trace: nothing is run or printed.
 	Trial bool
 	// Versioned says that the execution has used configVersion.
 	Versioned bool
 
 	scratch Scratch
+}
+
+// waits tells whether an answer is missing.
+func (x *Execution) waits() bool { return x.Waiting != nil && x.Waiting() }
+
+func (x *Execution) note(text string) {
+	if x.Note != nil {
+		x.Note(text)
+	}
 }
 
 // VersionPlaceholder is what configVersion gives while the template is executed:

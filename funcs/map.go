@@ -21,6 +21,8 @@ type Options struct {
 	// Sandbox is the directory that file may read from and writeToFile may write
 	// to; everywhere when empty.
 	Sandbox string
+	// Vars are what var gives.
+	Vars map[string]string
 	// Stubs are names of functions to make up, so that a template which uses them
 	// can be parsed. They cannot be called.
 	Stubs []string
@@ -36,6 +38,8 @@ func Map(x *Execution, opt Options) template.FuncMap {
 	maps.Copy(all, queryFuncs(x, opt.Sandbox))
 	maps.Copy(all, executionFuncs(x, opt.Env, opt.Sandbox))
 	maps.Copy(all, envFuncs(overlay(opt.Env)))
+	all["var"] = variable(opt.Vars)
+	maps.Copy(all, newRouter(x, opt).funcs())
 	deny(all, opt.Denied)
 	for _, name := range opt.Stubs {
 		all[name] = func(...any) (any, error) { return nil, errors.New("there is no such function") }

@@ -67,7 +67,7 @@ func unlessWaiting[A, R any](x *Execution, fn func(A) (R, error)) func(A) (R, er
 }
 
 func (x *Execution) unlessWaiting(err error) error {
-	if _, refused := errors.AsType[*ValueError](err); refused && x.Waiting != nil && x.Waiting() {
+	if _, refused := errors.AsType[*ValueError](err); refused && x.waits() {
 		return nil
 	}
 	return err

@@ -9,7 +9,7 @@ import (
 // decides: to this list belongs what depends on time, chance or the machine, has an
 // effect, or knows more of the execution than its arguments.
 var impure = setOf(`ago bcrypt call configVersion durationRound encryptAES executeTemplate genCA genCAWithKey genPrivateKey
-	genSelfSignedCert genSelfSignedCertWithKey genSignedCert genSignedCertWithKey htpasswd plugin randInt scratch shuffle
+	genSelfSignedCert genSelfSignedCertWithKey genSignedCert genSignedCertWithKey htpasswd nginxRoutes nginxSplit nginxStreamUpstream nginxUpstream plugin randInt scratch shuffle
 	sockaddr spew_dump spew_printf spew_sdump spew_sprintf timestamp writeToFile`)
 
 func TestEachFunctionIsPureOrNot(t *testing.T) {

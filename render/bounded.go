@@ -24,10 +24,10 @@ func (m marks) of(parsed *template.Template) {
 			continue
 		}
 		done[tmpl.Tree] = true
-		m.ranges(tmpl.Root)
-		at := tmpl.Root.Position()
-		nodes := append([]parse.Node{m.add(at, 1)}, tmpl.Root.Nodes...)
-		tmpl.Root.Nodes = append(nodes, m.add(at, -1))
+		in := text(tmpl.Tree.ParseName)
+		m.ranges(in, tmpl.Root)
+		nodes := append([]parse.Node{m.add(in.of(tmpl.Root), 1)}, tmpl.Root.Nodes...)
+		tmpl.Root.Nodes = append(nodes, m.add(in.of(tmpl.Root), -1))
 	}
 }
 
@@ -36,43 +36,43 @@ type marks map[*byte]passage
 
 // passage is what it means that a mark is written.
 type passage struct {
-	at    parse.Pos
+	at    spot
 	depth int // change of it
 }
 
-func (m marks) add(at parse.Pos, depth int) *parse.TextNode {
+func (m marks) add(at spot, depth int) *parse.TextNode {
 	backing := make([]byte, 1)
 	m[&backing[0]] = passage{at: at, depth: depth}
-	return &parse.TextNode{NodeType: parse.NodeText, Pos: at, Text: backing[:0]}
+	return &parse.TextNode{NodeType: parse.NodeText, Pos: at.offset, Text: backing[:0]}
 }
 
 // ranges marks the loops in a list.
-func (m marks) ranges(list *parse.ListNode) {
+func (m marks) ranges(in text, list *parse.ListNode) {
 	if list == nil {
 		return
 	}
 	for _, node := range list.Nodes {
 		switch node := node.(type) {
 		case *parse.IfNode:
-			m.branches(&node.BranchNode)
+			m.branches(in, &node.BranchNode)
 		case *parse.WithNode:
-			m.branches(&node.BranchNode)
+			m.branches(in, &node.BranchNode)
 		case *parse.RangeNode:
-			m.branches(&node.BranchNode)
-			node.List.Nodes = append([]parse.Node{m.add(node.Pos, 0)}, node.List.Nodes...)
+			m.branches(in, &node.BranchNode)
+			node.List.Nodes = append([]parse.Node{m.add(in.of(node), 0)}, node.List.Nodes...)
 		}
 	}
 }
 
-func (m marks) branches(node *parse.BranchNode) {
-	m.ranges(node.List)
-	m.ranges(node.ElseList)
+func (m marks) branches(in text, node *parse.BranchNode) {
+	m.ranges(in, node.List)
+	m.ranges(in, node.ElseList)
 }
 
 // placedError is an error of ours that knows its place: an execution that went too
 // far, or a value that is not to be printed.
 type placedError struct {
-	at   parse.Pos
+	at   spot
 	text string
 }
 

@@ -50,18 +50,27 @@ func (t *Template) checkCalls() (errs []error) {
 		if tmpl.Tree == nil || tmpl.Root == nil {
 			continue
 		}
-		inspect(tmpl.Root, func(c *parse.CommandNode) {
+		inspect(tmpl.Root, func(c *parse.CommandNode, first bool) {
 			name, args, ok := constantCall(c)
-			if !ok {
+			if !ok || !first { // others get an argument more
 				return
 			}
-			if err := funcs.CheckCall(name, args); err != nil {
-				at := t.placeOf(c.Position())
-				errs = append(errs, &Error{File: t.name, Line: at.Line, Column: at.Column, Message: err.Error(), Source: lineOf(t.text, at.Line), err: err})
+			if err := t.checkCall(name, args); err != nil {
+				errs = append(errs, t.errorAt(text(tmpl.ParseName).of(c), err.Error(), err))
 			}
 		})
 	}
 	return errs
+}
+
+// checkCall tells what is wrong with a call. A variable without a default has to be set.
+func (t *Template) checkCall(name string, args []string) error {
+	if name == "var" && len(args) == 1 {
+		if _, ok := t.vars[args[0]]; !ok {
+			return funcs.NoVariable(args[0])
+		}
+	}
+	return funcs.CheckCall(name, args)
 }
 
 // constantCall takes a call apart whose arguments are strings.
@@ -80,9 +89,9 @@ func constantCall(c *parse.CommandNode) (name string, args []string, ok bool) {
 	return fn.Ident, args, true
 }
 
-// inspect calls f for all commands below a node that stand alone in their pipeline:
-// others get an argument more.
-func inspect(n parse.Node, f func(*parse.CommandNode)) {
+// inspect calls f for all commands below a node, and tells it which are the first of
+// their pipeline.
+func inspect(n parse.Node, f func(c *parse.CommandNode, first bool)) {
 	switch n := n.(type) {
 	case *parse.ListNode:
 		if n == nil {
@@ -106,9 +115,7 @@ func inspect(n parse.Node, f func(*parse.CommandNode)) {
 			return
 		}
 		for i, c := range n.Cmds {
-			if i == 0 {
-				f(c)
-			}
+			f(c, i == 0)
 			for _, arg := range c.Args {
 				inspect(arg, f)
 			}
@@ -116,7 +123,7 @@ func inspect(n parse.Node, f func(*parse.CommandNode)) {
 	}
 }
 
-func inspectBranch(n *parse.BranchNode, f func(*parse.CommandNode)) {
+func inspectBranch(n *parse.BranchNode, f func(*parse.CommandNode, bool)) {
 	inspect(n.Pipe, f)
 	inspect(n.List, f)
 	inspect(n.ElseList, f)

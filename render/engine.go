@@ -214,10 +214,12 @@ func (e *Engine) render(ctx context.Context) {
 // execute runs a template. ok tells whether there is output.
 func (e *Engine) execute(ctx context.Context, u *unit) (output []byte, ok bool) {
 	e.executions++
+	before := u.notes
 	output, ok, err := u.execute(ctx, e.opt.Store)
 	if err != nil && (u.err == nil || u.err.Error() != err.Error()) {
 		e.opt.Log.Error("template failed: its last good output stays", "error", err)
 	}
+	e.tellNotes(u, before)
 	u.wait.begin(u.waiting() > 0, time.Now())
 	u.err = err
 	e.fatal = e.fatal || err != nil && u.spec.Fatal

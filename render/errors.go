@@ -44,21 +44,21 @@ func (t *Template) explain(err error, syntax Syntax) *Error {
 		err = inner.error // where it happened, not where that was executed
 	}
 	if placed := (*placedError)(nil); errors.As(err, &placed) {
-		at := t.placeOf(placed.at)
-		return &Error{File: t.name, Line: at.Line, Column: at.Column, Message: placed.text, Source: lineOf(t.text, at.Line), err: err}
+		return t.errorAt(placed.at, placed.text, err)
 	}
-	text := strings.Join(strings.Fields(err.Error()), " ")
+	message := strings.Join(strings.Fields(err.Error()), " ")
 	if t.format != "" {
-		text = inserted.ReplaceAllString(text, "")
+		message = inserted.ReplaceAllString(message, "")
 	}
-	out := &Error{File: t.name, Message: text, err: err}
-	rest, ok := strings.CutPrefix(text, "template: "+strings.Join(strings.Fields(t.name), " ")+":")
+	out := &Error{File: t.name, Message: message, err: err}
+	in, rest, ok := t.cutName(message)
 	if !ok {
 		return out
 	}
+	out.File = t.fileOf(in)
 	line, rest, _ := strings.Cut(rest, ":")
 	out.Line, _ = strconv.Atoi(line)
-	out.Source = lineOf(t.text, out.Line)
+	out.Source = lineOf(t.textOf(in), out.Line)
 	if column, message, ok := strings.Cut(rest, ":"); ok {
 		if n, err := strconv.Atoi(column); err == nil {
 			out.Column, rest = t.column(out, n), message
@@ -66,7 +66,7 @@ func (t *Template) explain(err error, syntax Syntax) *Error {
 	}
 	out.Message = strings.TrimSpace(rest)
 	// The name of the template is in the place already.
-	out.Message = strings.TrimPrefix(out.Message, fmt.Sprintf("executing %q at ", t.name))
+	out.Message = strings.TrimPrefix(out.Message, fmt.Sprintf("executing %q at ", string(in)))
 	if m := undefined.FindStringSubmatch(out.Message); m != nil {
 		out.Message = undefinedMessage(m[0], m[1])
 	}
@@ -74,6 +74,23 @@ func (t *Template) explain(err error, syntax Syntax) *Error {
 		out.Column = guessColumn(out.Source, out.Message, syntax.Left)
 	}
 	return out
+}
+
+// cutName takes the name of the text off an error of text/template: that of the
+// template, or of a shipped one that it calls.
+func (t *Template) cutName(message string) (in text, rest string, ok bool) {
+	for _, in := range append([]text{text(t.name)}, t.shipped...) {
+		if rest, ok := strings.CutPrefix(message, "template: "+strings.Join(strings.Fields(string(in)), " ")+":"); ok {
+			return in, rest, true
+		}
+	}
+	return "", "", false
+}
+
+// errorAt is an error at a place that is known.
+func (t *Template) errorAt(at spot, message string, err error) *Error {
+	p := t.placeOf(at)
+	return &Error{File: p.File, Line: p.Line, Column: p.Column, Message: message, Source: lineOf(t.textOf(at.in), p.Line), err: err}
 }
 
 // undefinedMessage is what to say of a function that there is not.

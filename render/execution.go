@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"text/template"
-	"text/template/parse"
 
 	"github.com/ctmpl/ctmpl/funcs"
 	"github.com/ctmpl/ctmpl/render/rollout"
@@ -18,21 +17,23 @@ type execution struct {
 	parsed  *template.Template
 	ctx     context.Context
 	reads   *reads
-	out     *bounded  // of the template that is executed
-	depth   int       // of templates within templates
-	deepest int       // that it has been
-	at      parse.Pos // of the template or loop that was entered last
+	out     *bounded // of the template that is executed
+	depth   int      // of templates within templates
+	deepest int      // that it has been
+	at      spot     // of the template or loop that was entered last
 	writes  []rollout.File
 	held    int64 // bytes of content in writes
-	over    bool  // the time was over, or it was to stop
-	stamped bool  // configVersion was used
+	notes   []string
+	noted   map[string]bool
+	over    bool // the time was over, or it was to stop
+	stamped bool // configVersion was used
 }
 
 // begin sets up an execution; end lets go of what it holds.
 func (t *Template) begin(ctx context.Context, r *reads) *execution {
 	x := &execution{t: t, ctx: ctx, reads: r, parsed: t.parsed}
 	r.begin()
-	*t.bound = funcs.Execution{Reader: r, Context: ctx, Execute: x.executeTemplate, Write: x.write, Waiting: r.waiting}
+	*t.bound = funcs.Execution{Reader: r, Context: ctx, Execute: x.executeTemplate, Write: x.write, Waiting: r.waiting, Note: x.note}
 	return x
 }
 
@@ -67,7 +68,7 @@ func (x *execution) result(ctx context.Context, output []byte, err error) (Resul
 		return result, located
 	}
 	x.t.size = len(output)
-	result.Output, result.Writes, result.Facts = output, x.writes, x.reads.count()
+	result.Output, result.Writes, result.Facts, result.Notes = output, x.writes, x.reads.count(), x.notes
 	if x.stamped {
 		result.setVersion()
 	}
@@ -96,6 +97,17 @@ func (x *execution) executeTemplate(name string, dot any) (string, error) {
 		return "", inner
 	}
 	return "", &nested{err}
+}
+
+// note takes what is wrong with an answer, once.
+func (x *execution) note(text string) {
+	if x.noted == nil {
+		x.noted = map[string]bool{}
+	}
+	if !x.noted[text] {
+		x.noted[text] = true
+		x.notes = append(x.notes, text)
+	}
 }
 
 // write implements the function writeToFile: it holds the file back, together with

@@ -24,11 +24,12 @@ const FormatNginx = "nginx"
 func (t *Template) checkPrinted(parsed *template.Template, all template.FuncMap) {
 	// A function that is denied stays so.
 	_, join := all["join"].(func(string, []string) string)
-	c := checks{t: t, funcs: template.FuncMap{}, join: join}
+	c := &checks{t: t, funcs: template.FuncMap{}, join: join}
 	done := map[*parse.Tree]bool{}
 	for _, tmpl := range append(parsed.Templates(), parsed) {
 		if tmpl.Tree != nil && tmpl.Root != nil && !done[tmpl.Tree] {
 			done[tmpl.Tree] = true
+			c.in = text(tmpl.Tree.ParseName)
 			c.node(tmpl.Root)
 		}
 	}
@@ -43,9 +44,10 @@ type checks struct {
 	t     *Template
 	funcs template.FuncMap
 	join  bool // join may be called
+	in    text // that is looked at
 }
 
-func (c checks) node(n parse.Node) {
+func (c *checks) node(n parse.Node) {
 	switch n := n.(type) {
 	case *parse.ListNode:
 		if n != nil {
@@ -66,19 +68,19 @@ func (c checks) node(n parse.Node) {
 	}
 }
 
-func (c checks) branches(n *parse.BranchNode) {
+func (c *checks) branches(n *parse.BranchNode) {
 	c.node(n.List)
 	c.node(n.ElseList)
 }
 
 // pipe checks what a pipeline prints. Of printf and join with a text of the template
 // around the values it is the values that are checked.
-func (c checks) pipe(pipe *parse.PipeNode) {
+func (c *checks) pipe(pipe *parse.PipeNode) {
 	if builtHere(pipe.Cmds) {
 		return
 	}
 	last := pipe.Cmds[len(pipe.Cmds)-1]
-	at := pipe.Cmds[0].Position()
+	at := c.in.of(pipe.Cmds[0])
 	switch name := constantFirst(last); {
 	case name == "printf":
 		last.Args[0] = c.add("printf", at, func(format string, args ...any) (string, error) { return c.verdict(printf(at, format, args)) })
@@ -88,11 +90,11 @@ func (c checks) pipe(pipe *parse.PipeNode) {
 		return
 	}
 	check := c.add("print", at, func(v reflect.Value) (string, error) { return c.verdict(printed(at, v)) })
-	pipe.Cmds = append(pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: at, Args: []parse.Node{check}})
+	pipe.Cmds = append(pipe.Cmds, &parse.CommandNode{NodeType: parse.NodeCommand, Pos: at.offset, Args: []parse.Node{check}})
 }
 
 // verdict is what a check has found, as far as it counts.
-func (c checks) verdict(s string, err error) (string, error) {
+func (c *checks) verdict(s string, err error) (string, error) {
 	if c.t.bound.Waiting() {
 		return s, nil
 	}
@@ -100,10 +102,10 @@ func (c checks) verdict(s string, err error) (string, error) {
 }
 
 // add gives the name under which a template calls fn.
-func (c checks) add(stem string, at parse.Pos, fn any) parse.Node {
-	name := fmt.Sprintf("%s_checked_%d", stem, at)
+func (c *checks) add(stem string, at spot, fn any) parse.Node {
+	name := fmt.Sprintf("%s_checked_%d", stem, len(c.funcs))
 	c.funcs[name] = fn
-	return parse.NewIdentifier(name).SetPos(at)
+	return parse.NewIdentifier(name).SetPos(at.offset)
 }
 
 // layout are functions that add and remove white space around what they are given.

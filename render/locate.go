@@ -9,6 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/ctmpl/ctmpl/templates"
 	"github.com/ctmpl/ctmpl/watch"
 )
 
@@ -21,11 +22,41 @@ type Place struct {
 // String gives file:line:column.
 func (p Place) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column) }
 
-// placeOf gives the place of an offset in the text.
-func (t *Template) placeOf(offset parse.Pos) Place {
-	before := t.text[:min(int(offset), len(t.text))]
+// text is the name of what a place is in: that of the template, or of a shipped one
+// that it calls.
+type text string
+
+// spot is an offset in a text.
+type spot struct {
+	in     text
+	offset parse.Pos
+}
+
+// of gives where a node is in its text.
+func (in text) of(n parse.Node) spot { return spot{in, n.Position()} }
+
+// textOf gives a text by its name.
+func (t *Template) textOf(in text) string {
+	if shipped, err := templates.Find(string(in)); err == nil && string(in) != t.name {
+		return shipped.Text
+	}
+	return t.text
+}
+
+// fileOf is how a text is named in messages: a shipped one that is called with who calls it.
+func (t *Template) fileOf(in text) string {
+	if in == "" || string(in) == t.name {
+		return t.name
+	}
+	return t.name + ": " + string(in)
+}
+
+// placeOf gives the place of a spot.
+func (t *Template) placeOf(at spot) Place {
+	all := t.textOf(at.in)
+	before := all[:min(int(at.offset), len(all))]
 	start := strings.LastIndexByte(before, '\n') + 1
-	return Place{File: t.name, Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[start:]) + 1}
+	return Place{File: t.fileOf(at.in), Line: strings.Count(before, "\n") + 1, Column: utf8.RuneCountInString(before[start:]) + 1}
 }
 
 // Each query takes an execution, so Locate looks for a few of them, and not for long.
@@ -63,7 +94,7 @@ func (t *Template) locate(ctx context.Context, store *watch.Store, q watch.Query
 		return Place{}, false
 	}
 	found := t.explain(err, Syntax{})
-	return Place{File: t.name, Line: found.Line, Column: found.Column}, found.Line > 0
+	return Place{File: found.File, Line: found.Line, Column: found.Column}, found.Line > 0
 }
 
 // seeker is the funcs.Reader of an execution that seeks a query.

@@ -5,11 +5,12 @@ import (
 
 	"github.com/hashicorp/consul/api"
 
+	"github.com/ctmpl/ctmpl/funcs"
 	"github.com/ctmpl/ctmpl/watch"
 )
 
-// lasting are the pointers to what is in answers: nobody changes that, so what is at the
-// same address is the same, for as long as it is kept.
+// lasting are the pointers to what is in answers, and to what funcs makes of that: nobody
+// changes it, so what is at the same address is the same, for as long as it is kept.
 var lasting = map[reflect.Type]bool{
 	reflect.TypeFor[*watch.ServiceSummary]():  true,
 	reflect.TypeFor[*watch.ServiceInstance](): true,
@@ -22,6 +23,10 @@ var lasting = map[reflect.Type]bool{
 	reflect.TypeFor[*watch.Peering]():         true,
 	reflect.TypeFor[*watch.Partition]():       true,
 	reflect.TypeFor[*api.HealthCheck]():       true,
+	reflect.TypeFor[*funcs.Upstream]():        true,
+	reflect.TypeFor[*funcs.Split]():           true,
+	reflect.TypeFor[*funcs.Site]():            true,
+	reflect.TypeFor[*funcs.Stream]():          true,
 }
 
 // listKey is the identity of a list of such pointers, which it keeps.

@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
-	"text/template/parse"
 
 	"github.com/ctmpl/ctmpl/funcs"
 )
@@ -22,7 +21,7 @@ func (e *unsafeValue) Unwrap() error { return &e.placedError }
 const noValue = "<no value>"
 
 // checked gives an error when a text that stands for a value is not to be printed.
-func checked(at parse.Pos, s string) error {
+func checked(at spot, s string) error {
 	what := harmful(s)
 	if what == "" {
 		return nil
@@ -37,7 +36,7 @@ var nginxType = reflect.TypeFor[funcs.Nginx]()
 
 // printed gives what text/template prints of v. It is the text itself that is
 // checked, so nothing but it can be printed.
-func printed(at parse.Pos, v reflect.Value) (string, error) {
+func printed(at spot, v reflect.Value) (string, error) {
 	if v.IsValid() && v.Type() == nginxType {
 		return v.String(), nil
 	}
@@ -82,7 +81,7 @@ var plainVerb = regexp.MustCompile(`^%-?[0-9]*[sv]$`)
 
 // printf does what fmt.Sprintf does, and checks what it makes of each value. The
 // format is the template's own.
-func printf(at parse.Pos, format string, args []any) (string, error) {
+func printf(at spot, format string, args []any) (string, error) {
 	pieces := verbs.FindAllString(format, -1)
 	var b strings.Builder
 	read, used := 0, 0
@@ -111,7 +110,7 @@ func printf(at parse.Pos, format string, args []any) (string, error) {
 }
 
 // join does what the function of this name does, and checks each element.
-func join(at parse.Pos, sep string, list []string) (string, error) {
+func join(at spot, sep string, list []string) (string, error) {
 	for _, s := range list {
 		if err := checked(at, s); err != nil {
 			return "", err

@@ -6,11 +6,12 @@ import (
 
 	"github.com/ctmpl/ctmpl/render/guard"
 	"github.com/ctmpl/ctmpl/render/rollout"
+	"github.com/ctmpl/ctmpl/templates"
 )
 
 // Spec is one template as it is configured.
 type Spec struct {
-	Source   string // a file; or
+	Source   string // a file, or the name of a shipped template; or
 	Contents string // the text itself
 	Syntax   Syntax
 	// File is where the output goes; its Content is left empty. Without a path the
@@ -67,8 +68,11 @@ func (s *Spec) Name() string {
 
 // read gives the text of the template.
 func (s *Spec) read() (string, error) {
-	if s.Source == "" {
+	switch {
+	case s.Source == "":
 		return s.Contents, nil
+	case templates.Named(s.Source):
+		return templates.Source(s.Source)
 	}
 	text, err := os.ReadFile(s.Source)
 	return string(text), err

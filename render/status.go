@@ -15,8 +15,11 @@ func (e *Engine) publish() {
 			continue
 		}
 		now := e.status(t)
-		if now.State == t.told.State && now.Why == t.told.Why && slices.Equal(now.Files, t.told.Files) {
+		if now.State == t.told.State && now.Why == t.told.Why && slices.Equal(now.Files, t.told.Files) && slices.Equal(now.Notes, t.told.Notes) {
 			continue
+		}
+		if now.State == t.told.State && now.Why == t.told.Why && t.told.State != "" {
+			now.Since = t.told.Since
 		}
 		if err := t.Record.Tell(now); err != nil && t.told.State != "" {
 			e.opt.Log.Warn("cannot tell how a target is", "target", t.label, "error", err)
@@ -27,7 +30,7 @@ func (e *Engine) publish() {
 
 // status is how a target is.
 func (e *Engine) status(t *target) rollout.Status {
-	s := rollout.Status{Target: t.label, Files: e.destinations(t), Since: time.Now()}
+	s := rollout.Status{Target: t.label, Files: e.destinations(t), Notes: e.notes(t), Since: time.Now()}
 	s.State, s.Why = e.stateOf(t)
 	return s
 }

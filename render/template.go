@@ -38,14 +38,16 @@ const (
 
 // Template is a parsed template. It is not safe for use by several goroutines.
 type Template struct {
-	name   string
-	text   string
-	parsed *template.Template
-	bound  *funcs.Execution // what the functions look at
-	marks  marks
-	format string
-	limit  int64 // of the output, in bytes
-	time   time.Duration
+	name    string
+	text    string
+	parsed  *template.Template
+	bound   *funcs.Execution // what the functions look at
+	marks   marks
+	shipped []text // those that it calls
+	format  string
+	limit   int64 // of the output, in bytes
+	time    time.Duration
+	vars    map[string]string
 
 	memo  *memo  // nil where there is nothing to keep
 	reads *reads // what the last execution has read
@@ -67,6 +69,8 @@ type Result struct {
 	Writes []rollout.File
 	// Facts are about the answers that were read; none while something is missing.
 	Facts guard.Facts
+	// Notes are what is wrong with answers that the template goes on with, one line each.
+	Notes []string
 	// Version is what configVersion stands for, "" where the template does not use it.
 	Version string
 }
@@ -78,7 +82,7 @@ func Parse(name, text string, syntax Syntax) (*Template, error) {
 		return nil, &Error{File: name, Message: fmt.Sprintf("format: want %q or nothing, got %.80q", FormatNginx, syntax.Format)}
 	}
 	t := &Template{
-		name: name, text: text, bound: &funcs.Execution{}, format: syntax.Format,
+		name: name, text: text, bound: &funcs.Execution{}, format: syntax.Format, vars: syntax.Funcs.Vars,
 		limit: cmp.Or(syntax.MaxOutput, DefaultMaxOutput), time: cmp.Or(syntax.MaxTime, DefaultMaxTime),
 	}
 	option := "missingkey=zero"
@@ -89,6 +93,9 @@ func Parse(name, text string, syntax Syntax) (*Template, error) {
 	parsed, err := template.New(name).Delims(syntax.Left, syntax.Right).Option(option).Funcs(all).Parse(text)
 	if err != nil {
 		return nil, t.explain(err, syntax)
+	}
+	if err := t.addShipped(parsed); err != nil {
+		return nil, err
 	}
 	if t.format == FormatNginx {
 		t.checkPrinted(parsed, all)

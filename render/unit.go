@@ -12,6 +12,7 @@ import (
 
 	"github.com/ctmpl/ctmpl/render/guard"
 	"github.com/ctmpl/ctmpl/render/rollout"
+	"github.com/ctmpl/ctmpl/templates"
 	"github.com/ctmpl/ctmpl/watch"
 )
 
@@ -33,6 +34,7 @@ type unit struct {
 	why      why                   // it is due
 	writes   []rollout.File        // to go with the output
 	version  string                // of the output
+	notes    []string              // on what it goes on with
 	bad      [32]byte              // sum of its files that failed alone and are to blame for it
 	facts    guard.Facts           // of the output, for the guards
 	live     *guard.Facts          // of what was rolled out last; nil when that is not known
@@ -67,6 +69,9 @@ func (u *unit) load() error {
 // text reads the template. A pipe can be read only once: it would be empty now, and so
 // would the output.
 func (u *unit) text() (string, error) {
+	if templates.Named(u.spec.Source) {
+		return u.spec.read()
+	}
 	if info, err := os.Stat(u.spec.Source); u.tmpl != nil && err == nil && !info.Mode().IsRegular() {
 		return u.tmpl.text, nil
 	}
@@ -153,7 +158,7 @@ func (u *unit) execute(ctx context.Context, store *watch.Store) (output []byte, 
 	}
 	u.moved = u.moved || u.partial || result.Moved
 	u.used, u.complete, u.partial = result.Used, result.Used, false
-	u.writes, u.version, u.facts = result.Writes, result.Version, result.Facts
+	u.writes, u.version, u.facts, u.notes = result.Writes, result.Version, result.Facts, result.Notes
 	return result.Output, true, nil
 }
 

@@ -2,8 +2,8 @@ package watch
 
 // Change is how an answer changed.
 type Change struct {
-	// Removals says that an instance of a service left, or is to be reached elsewhere:
-	// whoever still uses the answer before sends requests to nowhere.
+	// Removals says that an instance of a service left, is not up any more, or is to be
+	// reached elsewhere: whoever still uses the answer before sends requests to nowhere.
 	Removals bool
 }
 
@@ -32,12 +32,14 @@ func removed(before, after any) bool {
 	for len(old) > 0 && old[len(old)-1] == list[len(list)-1] {
 		old, list = old[:len(old)-1], list[:len(list)-1]
 	}
-	homes := make(map[place]home, len(list))
+	homes, down := make(map[place]home, len(list)), map[place]bool{}
 	for _, i := range list {
 		homes[place{i.Node, i.ID}] = home{i.Address, i.Port}
+		down[place{i.Node, i.ID}] = Down(i)
 	}
 	for _, i := range old {
-		if at, ok := homes[place{i.Node, i.ID}]; !ok || at != (home{i.Address, i.Port}) {
+		at := place{i.Node, i.ID}
+		if now, ok := homes[at]; !ok || now != (home{i.Address, i.Port}) || down[at] && !Down(i) {
 			return true
 		}
 	}

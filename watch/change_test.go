@@ -19,6 +19,8 @@ func TestRemovals(t *testing.T) {
 	a, b, c := at("n1", "a", "10.0.0.1", 80), at("n1", "b", "10.0.0.1", 81), at("n2", "a", "10.0.0.2", 80)
 	heavier := *a
 	heavier.Weights.Passing = 7
+	failed, still := *a, *a
+	failed.Status, still.Status = watch.StatusCritical, watch.StatusCritical
 	for name, tc := range map[string]struct {
 		values []any // put one after the other; all but the first before they are taken
 		want   bool
@@ -35,6 +37,9 @@ func TestRemovals(t *testing.T) {
 		"another address":        {[]any{list(a), list(at("n1", "a", "10.0.0.9", 80))}, true},
 		"gone, and one more":     {[]any{list(a, b), list(a), list(a, c)}, true},
 		"gone, and there again":  {[]any{list(a, b), list(a), list(a, b)}, true},
+		"critical":               {[]any{list(a, b), list(&failed, b)}, true},
+		"critical still":         {[]any{list(&failed, b), list(&still, c, b)}, false},
+		"passing again":          {[]any{list(&failed, b), list(a, b)}, false},
 		"something else":         {[]any{"x", "y"}, false},
 		"something else instead": {[]any{list(a), "y"}, true},
 	} {

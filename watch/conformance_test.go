@@ -34,6 +34,7 @@ func withoutOwn(v any) any {
 	case []*watch.ServiceInstance:
 		return copies(v, func(i *watch.ServiceInstance) {
 			i.ServiceTaggedAddresses = withoutVirtual(i.ServiceTaggedAddresses)
+			i.CreateIndex = 0
 			i.Checks = copies(i.Checks, func(c *api.HealthCheck) { c.CreateIndex, c.ModifyIndex = 0, 0 })
 		})
 	case []*watch.KeyPair:

@@ -17,7 +17,7 @@ func equalSummaries(a, b *ServiceSummary) bool {
 
 func equalInstances(a, b *ServiceInstance) bool {
 	return a == b || a.ID == b.ID && a.Name == b.Name && a.Kind == b.Kind && a.Node == b.Node && a.NodeID == b.NodeID &&
-		a.Address == b.Address && a.Port == b.Port && a.Status == b.Status && a.Weights == b.Weights &&
+		a.Address == b.Address && a.Port == b.Port && a.Status == b.Status && a.Weights == b.Weights && a.CreateIndex == b.CreateIndex &&
 		a.NodeAddress == b.NodeAddress && a.NodeDatacenter == b.NodeDatacenter && a.Namespace == b.Namespace && a.Partition == b.Partition &&
 		equalLists(a.Tags, b.Tags) && equalMaps(a.ServiceMeta, b.ServiceMeta) && equalMaps(a.ServiceTaggedAddresses, b.ServiceTaggedAddresses) &&
 		equalMaps(a.NodeMeta, b.NodeMeta) && equalMaps(a.NodeTaggedAddresses, b.NodeTaggedAddresses) &&

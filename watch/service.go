@@ -41,6 +41,12 @@ type ServiceInstance struct {
 	NodeDatacenter string `json:"-" yaml:"-" toml:"-"`
 	Namespace      string `json:"-" yaml:"-" toml:"-"`
 	Partition      string `json:"-" yaml:"-" toml:"-"`
+	CreateIndex    uint64 `json:"-" yaml:"-" toml:"-"` // of the instance: the older, the lower. 0 when it is not known
+}
+
+// Down tells whether an instance is not to be used: it is critical or in maintenance.
+func Down(i *ServiceInstance) bool {
+	return i.Status == StatusCritical || i.Status == StatusMaintenance
 }
 
 // Meta is the same as ServiceMeta.
@@ -104,16 +110,16 @@ const (
 
 // What a filter can ask for beside the states.
 const (
-	filterAny  = api.HealthAny
+	StatusAny  = api.HealthAny
 	filterNone = "," // takes nothing: a list without a state in it
 )
 
-var filterStates = []string{filterAny, StatusPassing, StatusWarning, StatusCritical, StatusMaintenance}
+var filterStates = []string{StatusAny, StatusPassing, StatusWarning, StatusCritical, StatusMaintenance}
 
 // Accepts tells whether the filter of a service query takes an instance in this state.
 func (q Query) Accepts(status string) bool {
 	for state := range strings.SplitSeq(q.Param("filter"), ",") {
-		if state == filterAny || state == status && state != "" {
+		if state == StatusAny || state == status && state != "" {
 			return true
 		}
 	}

@@ -97,6 +97,9 @@ func (m *Main) status(args []string) int {
 		if !t.Status.Since.IsZero() {
 			fmt.Fprintf(m.Stdout, "  since %s\n", t.Status.Since.Format(time.DateTime))
 		}
+		for _, text := range t.Status.Notes {
+			fmt.Fprintf(m.Stdout, "  note: %s\n", text)
+		}
 		m.printGood(t)
 	}
 	return exitOK

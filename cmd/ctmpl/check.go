@@ -8,6 +8,7 @@ import (
 
 	"github.com/ctmpl/ctmpl/cmd/ctmpl/config"
 	"github.com/ctmpl/ctmpl/render"
+	"github.com/ctmpl/ctmpl/templates"
 )
 
 // check is the command that reads configuration and templates and says all that is
@@ -67,7 +68,7 @@ func conflicts(cfg *config.Config, flags *flags) []string {
 		uses[cfg.Catalog] = "the catalog"
 	}
 	for _, t := range cfg.Templates {
-		if t.Source != "" {
+		if t.Source != "" && !templates.Named(t.Source) {
 			uses[t.Source] = "a template"
 		}
 	}

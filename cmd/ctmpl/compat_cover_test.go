@@ -21,6 +21,7 @@ var notCompared = map[string]string{
 	"-once-timeout": onlyOurs,
 	"-reload":       onlyOurs,
 	"-state-dir":    onlyOurs,
+	"-var":          onlyOurs,
 	"-verify":       onlyOurs,
 	"-help":         "its text is another one",
 	"-version":      "its text is another one",
@@ -40,6 +41,7 @@ var notCompared = map[string]string{
 	"reload_on":              onlyOurs,
 	"state_dir":              onlyOurs,
 	"urgent":                 onlyOurs,
+	"vars":                   onlyOurs,
 
 	"template.check":                  onlyOurs,
 	"template.check_timeout":          onlyOurs,
@@ -52,6 +54,7 @@ var notCompared = map[string]string{
 	"template.reload":                 onlyOurs,
 	"template.reload_on":              onlyOurs,
 	"template.urgent":                 onlyOurs,
+	"template.vars":                   onlyOurs,
 	"template.verify":                 onlyOurs,
 	"template.verify_timeout":         onlyOurs,
 }

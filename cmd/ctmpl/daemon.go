@@ -19,6 +19,7 @@ import (
 	"github.com/ctmpl/ctmpl/render"
 	"github.com/ctmpl/ctmpl/render/child"
 	"github.com/ctmpl/ctmpl/render/rollout"
+	"github.com/ctmpl/ctmpl/templates"
 	"github.com/ctmpl/ctmpl/watch"
 	"github.com/ctmpl/ctmpl/watch/consul"
 	"github.com/ctmpl/ctmpl/watch/files"
@@ -322,7 +323,7 @@ func (d *daemon) needRestart(cfg *config.Config) {
 func (d *daemon) watchTemplates(cfg *config.Config) {
 	var sources []string
 	for _, t := range cfg.Templates {
-		if t.Source != "" {
+		if t.Source != "" && !templates.Named(t.Source) {
 			sources = append(sources, t.Source)
 		}
 	}

@@ -13,7 +13,8 @@ var options = []struct {
 	list  []option
 }{
 	{"What to render", []option{
-		{"template", "template", "SRC:DEST:CMD", "a template, where its output goes, and a command to run when that changes; repeatable"},
+		{"template", "template", "SRC:DEST:CMD", "a template (a file, or one that ctmpl templates lists), where its output goes, and a command to run when that changes; repeatable"},
+		{"var", "vars", "NAME=VALUE", "what var \"NAME\" gives in templates; repeatable"},
 		{"check", "template.check", "CMD", "with one template: what checks its output before that is live, such as \"nginx -t -c {{ .Staged }}\""},
 		{"verify", "template.verify", "CMD", "with one template: what checks afterwards that all is well"},
 		{"reload", "template.reload", "PROGRAM", "with one template: nginx is checked and reloaded by ctmpl itself, in place of a command"},

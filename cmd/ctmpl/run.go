@@ -43,6 +43,7 @@ type command struct {
 func commands() []command {
 	return []command{
 		{"check", "FLAGS", "say all that is wrong with configuration and templates, without asking anybody or writing anything", (*Main).check},
+		{"templates", "[show NAME]", "list the templates that ctmpl ships, or print one", (*Main).templates},
 		{"status", "[TARGET]", "tell how each target is and why, and which good outputs are kept of it", (*Main).status},
 		{"approve", "[TARGET]", "let what guards hold go live", (*Main).approve},
 		{"rollback", "TARGET", "put an earlier good output in place (-to N), until it is released", (*Main).rollback},

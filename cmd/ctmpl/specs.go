@@ -15,6 +15,7 @@ import (
 	"github.com/ctmpl/ctmpl/render"
 	"github.com/ctmpl/ctmpl/render/child"
 	"github.com/ctmpl/ctmpl/render/rollout"
+	"github.com/ctmpl/ctmpl/templates"
 	"github.com/ctmpl/ctmpl/watch/consul"
 )
 
@@ -38,7 +39,7 @@ func specs(cfg *config.Config, flags *flags, drivers *drivers) ([]render.Spec, e
 		spec.Target = targetSpec(cfg, t, env, drivers)
 		list = append(list, spec)
 	}
-	return list, errors.Join(errs...)
+	return list, errors.Join(append(errs, unknownVars(cfg, list))...)
 }
 
 func spec(cfg *config.Config, t *config.Template, env []string) (render.Spec, error) {
@@ -78,15 +79,19 @@ func spec(cfg *config.Config, t *config.Template, env []string) (render.Spec, er
 }
 
 func syntax(cfg *config.Config, t *config.Template, env []string) render.Syntax {
-	return render.Syntax{
+	s := render.Syntax{
 		Left:             cmp.Or(t.LeftDelimiter, cfg.Delimiters.Left),
 		Right:            cmp.Or(t.RightDelimiter, cfg.Delimiters.Right),
 		FailOnMissingKey: t.ErrorOnMissingKey,
 		Format:           string(t.Format),
-		Funcs:            funcs.Options{Env: env, Denied: t.FunctionDenylist, Sandbox: t.SandboxPath},
+		Funcs:            funcs.Options{Env: env, Denied: t.FunctionDenylist, Sandbox: t.SandboxPath, Vars: cfg.VarsOf(t)},
 		MaxOutput:        cfg.Limits.OutputBytes,
 		MaxTime:          cfg.Limits.ExecutionTime,
 	}
+	if templates.Named(t.Source) { // of these it is known
+		s.Left, s.Right, s.Format = "", "", render.FormatNginx
+	}
+	return s
 }
 
 // commandOf gives the command of a template.

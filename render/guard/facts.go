@@ -21,7 +21,7 @@ type Facts struct {
 func (f Facts) Update(answers map[watch.Query]any, gone []watch.Query) Facts {
 	services, lists := numbers{all: f.Services}, numbers{all: f.Lists}
 	for q, answer := range answers {
-		n, counts := watch.Len(answer)
+		n, counts := size(q, answer)
 		switch {
 		case !counts:
 		case ofInstances(q):
@@ -39,6 +39,22 @@ func (f Facts) Update(answers map[watch.Query]any, gone []watch.Query) Facts {
 	}
 	f.Services, f.Lists = services.all, lists.all
 	return f
+}
+
+// size is how much there is in an answer. Where instances in any state are asked for it
+// is those that are not down: that all of them fail is an accident as much as that all
+// are gone.
+func size(q watch.Query, answer any) (n int, counts bool) {
+	list, ok := answer.([]*watch.ServiceInstance)
+	if !ok || q.Param("filter") != watch.StatusAny {
+		return watch.Len(answer)
+	}
+	for _, i := range list {
+		if !watch.Down(i) {
+			n++
+		}
+	}
+	return n, true
 }
 
 // ofInstances tells whether the answer to a query is a list of instances.

@@ -14,6 +14,8 @@ func TestUpdateLeavesTheFactsBefore(t *testing.T) {
 	service := func(name string) watch.Query { return watch.Query{Kind: watch.KindService, Name: name} }
 	services := watch.Query{Kind: watch.KindServices}
 	list := func(n int) any { return make([]*watch.ServiceInstance, n) }
+	anyState := watch.Query{Kind: watch.KindService, Name: "a", Params: "filter=any"}
+	failed := []*watch.ServiceInstance{{Status: watch.StatusCritical}, {Status: watch.StatusMaintenance}, {Status: watch.StatusWarning}}
 	first := guard.Facts{}.Update(map[watch.Query]any{service("a"): list(1), service("b"): list(2), services: list(2)}, nil)
 	then := first.Update(map[watch.Query]any{service("a"): list(3), service("c"): list(0)}, []watch.Query{service("b"), services})
 	for _, tc := range []struct {
@@ -22,6 +24,7 @@ func TestUpdateLeavesTheFactsBefore(t *testing.T) {
 	}{
 		{"before", first, guard.Facts{Services: map[string]int{`service "a"`: 1, `service "b"`: 2}, Lists: map[string]int{"services": 2}}},
 		{"after", then, guard.Facts{Services: map[string]int{`service "a"`: 3, `service "c"`: 0}, Lists: map[string]int{}}},
+		{"in any state", guard.Facts{}.Update(map[watch.Query]any{anyState: failed}, nil), guard.Facts{Services: map[string]int{`service "a|any"`: 1}}},
 		{"nothing new", then.Update(map[watch.Query]any{service("a"): list(3)}, []watch.Query{service("b")}), then},
 	} {
 		if diff := cmp.Diff(tc.want, tc.got); diff != "" {

@@ -26,6 +26,7 @@ type Status struct {
 	Why    string
 	Since  time.Time
 	Files  []string
+	Notes  []string `json:",omitempty"` // what its templates go on without, sorted
 }
 
 // Tell keeps the status for those who look at it.

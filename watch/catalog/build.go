@@ -119,12 +119,15 @@ func (b *builder) addService(s serviceDef) {
 	case b.ids[key] != nil:
 		b.fail(s.Pos, "service ID %q is defined twice on node %q, first at %s: give each instance an id of its own", id, node.Node.Node, b.ids[key].pos)
 		return
+	case s.CreateIndex < 0:
+		b.fail(s.Pos, "service %q: create_index is less than 0", id)
+		return
 	case s.Port < 0 || s.Port > 65535:
 		b.fail(s.Pos, "service %q: port %d is not in 0 to 65535", id, s.Port)
 		return
 	}
 	i := &instance{pos: s.Pos, node: node, tags: orEmpty(s.Tags), ServiceInstance: &watch.ServiceInstance{
-		ID: id, Name: s.Name, Kind: s.Kind, Address: cmp.Or(s.Address, node.Address), Port: s.Port,
+		ID: id, Name: s.Name, Kind: s.Kind, Address: cmp.Or(s.Address, node.Address), Port: s.Port, CreateIndex: uint64(s.CreateIndex),
 		Tags: watch.SortTags(s.Tags), ServiceMeta: filled(s.Meta), Weights: s.Weights.values(),
 		ServiceTaggedAddresses: tagged(s.TaggedAddresses),
 		Node:                   node.Node.Node, NodeID: node.ID, NodeAddress: node.Address, NodeDatacenter: node.Datacenter,

@@ -45,6 +45,7 @@ type serviceDef struct {
 	Weights           weightsDef            `conf:"weights"`
 	EnableTagOverride bool                  `conf:"enable_tag_override"`
 	Connect           connectDef            `conf:"connect"`
+	CreateIndex       int                   `conf:"create_index"`
 	Proxy             proxyDef              `conf:"proxy"`
 	Checks            []checkDef            `conf:"check,checks"`
 }

@@ -219,6 +219,7 @@ func instance(e *api.ServiceEntry) *watch.ServiceInstance {
 		NodeTaggedAddresses:    filled(e.Node.TaggedAddresses),
 		Checks:                 e.Checks,
 		Status:                 e.Checks.AggregatedStatus(),
+		CreateIndex:            e.Service.CreateIndex,
 	}
 	if i.Address == "" {
 		i.Address = e.Node.Address

@@ -48,6 +48,10 @@ type Config struct {
 	Limits             Limits        `conf:"limits"`
 	// Catalog is a file or directory that takes the place of Consul.
 	Catalog string `conf:"catalog"`
+	// Vars are the variables of all templates, and FlagVars those that were given by
+	// flags: see VarsOf.
+	Vars     map[string]string `conf:"vars"`
+	FlagVars map[string]string
 
 	// Groups are the templates that are rolled out as one, by name.
 	Groups map[string]Group `conf:"group"`

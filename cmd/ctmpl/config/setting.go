@@ -33,6 +33,8 @@ func (s Setting) apply(d *conf.Decoder, c *Config) error {
 		t.Pos.File = "-" + s.Flag
 		c.Templates = append(c.Templates, t)
 		return nil
+	case "vars":
+		return c.addVar(s)
 	case "exec.command":
 		on := true // whatever a file says
 		c.Exec.Enabled = &on

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/ctmpl/ctmpl/internal/conf"
+	"github.com/ctmpl/ctmpl/templates"
 )
 
 // Template is one template.
@@ -18,27 +19,28 @@ type Template struct {
 	Rollout
 	Steps
 	Pos               conf.Pos
-	Source            string        `conf:"source"`
-	Contents          *string       `conf:"contents"`
-	Destination       string        `conf:"destination"`
-	Command           Command       `conf:"command"`
-	CommandTimeout    time.Duration `conf:"command_timeout"`
-	Exec              Exec          `conf:"exec"`
-	Wait              *Wait         `conf:"wait"` // nil: that of all templates
-	Perms             Mode          `conf:"perms"`
-	Backup            bool          `conf:"backup"`
-	CreateDestDirs    *bool         `conf:"create_dest_dirs"` // nil: true
-	User              string        `conf:"user"`
-	UID               *int          `conf:"uid"`
-	Group             string        `conf:"group"` // that the file belongs to; of a block group: see RolloutGroup
-	GID               *int          `conf:"gid"`
-	LeftDelimiter     string        `conf:"left_delimiter"`
-	RightDelimiter    string        `conf:"right_delimiter"`
-	ErrorOnMissingKey bool          `conf:"error_on_missing_key"`
-	ErrorFatal        *bool         `conf:"error_fatal"` // nil: that of all templates
-	SandboxPath       string        `conf:"sandbox_path"`
-	FunctionDenylist  Strings       `conf:"function_denylist,function_blacklist"`
-	Format            Format        `conf:"format"`
+	Source            string            `conf:"source"`
+	Contents          *string           `conf:"contents"`
+	Destination       string            `conf:"destination"`
+	Command           Command           `conf:"command"`
+	CommandTimeout    time.Duration     `conf:"command_timeout"`
+	Exec              Exec              `conf:"exec"`
+	Wait              *Wait             `conf:"wait"` // nil: that of all templates
+	Perms             Mode              `conf:"perms"`
+	Backup            bool              `conf:"backup"`
+	CreateDestDirs    *bool             `conf:"create_dest_dirs"` // nil: true
+	User              string            `conf:"user"`
+	UID               *int              `conf:"uid"`
+	Group             string            `conf:"group"` // that the file belongs to; of a block group: see RolloutGroup
+	GID               *int              `conf:"gid"`
+	LeftDelimiter     string            `conf:"left_delimiter"`
+	RightDelimiter    string            `conf:"right_delimiter"`
+	ErrorOnMissingKey bool              `conf:"error_on_missing_key"`
+	ErrorFatal        *bool             `conf:"error_fatal"` // nil: that of all templates
+	SandboxPath       string            `conf:"sandbox_path"`
+	FunctionDenylist  Strings           `conf:"function_denylist,function_blacklist"`
+	Format            Format            `conf:"format"`
+	Vars              map[string]string `conf:"vars"` // see Config.VarsOf
 
 	// RolloutGroup is the block group that the key group named. Group is empty then.
 	RolloutGroup string
@@ -50,6 +52,12 @@ func (t *Template) check(c *Config) error {
 		return errors.New("needs a source, or contents")
 	case t.Source != "" && t.Contents != nil && *t.Contents != "":
 		return errors.New("has both source and contents: give one of them")
+	case templates.Named(t.Source):
+		if _, err := templates.Source(t.Source); err != nil {
+			return err
+		}
+	}
+	switch {
 	case t.User != "" && t.UID != nil:
 		return errors.New("has both user and uid: give one of them")
 	case t.Group != "" && t.GID != nil:

@@ -1,0 +1,210 @@
+package funcs
+
+import (
+	"cmp"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// settings are what the variables say of routes.
+type settings struct {
+	domain      string
+	address     string // with a colon behind it, "" for all
+	http        int
+	https       int
+	grpc        int
+	tls         int
+	ports       []portRange
+	balance     string
+	maxFails    int // -1: not said
+	failTimeout Nginx
+	canary      string // the prefix of keys
+	key         canaryKey
+	tlsDir      string
+	tlsKeys     string // a prefix, too
+}
+
+type portRange struct{ first, last int }
+
+// RouteVars are the variables that nginxRoutes and its like read, with their defaults.
+func RouteVars() map[string]string {
+	return map[string]string{
+		"domain": "", "address": "", "http_listen": "80", "https_listen": "443", "grpc_listen": "50051", "tls_listen": "8443",
+		"ports": "1024-65535", "lb": "round_robin", "max_fails": "", "fail_timeout": "", "canary_keys": "release/", "canary_by": "address",
+		"tls_dir": "/etc/nginx/tls", "tls_keys": "nginx/tls/",
+	}
+}
+
+// VarsOf are the variables that a function reads, with their defaults.
+func VarsOf(function string) map[string]string {
+	switch function {
+	case "nginxRoutes", "nginxUpstream", "nginxStreamUpstream", "nginxSplit":
+		return RouteVars()
+	}
+	return nil
+}
+
+// settingsOf reads the variables, once.
+func settingsOf(vars map[string]string) func() (*settings, error) {
+	return sync.OnceValues(func() (*settings, error) {
+		r := &variableReader{vars: vars}
+		s := &settings{
+			http: r.port("http_listen"), https: r.port("https_listen"), grpc: r.port("grpc_listen"), tls: r.port("tls_listen"),
+			canary: r.text("canary_keys"), tlsKeys: r.text("tls_keys"), tlsDir: r.text("tls_dir"),
+		}
+		r.read("domain", func(text string) error { s.domain = text; return hostOr(text, "") })
+		r.read("address", func(text string) (err error) { s.address, err = listenAddress(text); return err })
+		r.read("ports", func(text string) (err error) { s.ports, err = portRanges(text); return err })
+		r.read("canary_by", func(text string) (err error) { s.key, err = canaryKeyOf(text); return err })
+		s.maxFails = -1
+		r.read("max_fails", func(text string) (err error) {
+			if text != "" {
+				s.maxFails, err = nginxInt(text)
+			}
+			return err
+		})
+		r.read("fail_timeout", func(text string) (err error) {
+			if text != "" {
+				s.failTimeout, err = nginxDuration(text)
+			}
+			return err
+		})
+		r.read("lb", func(text string) error {
+			s.balance = text
+			b, err := balanceOf(text)
+			if err == nil {
+				_, err = b.stream()
+			}
+			return err
+		})
+		r.read("tls_dir", func(text string) error { _, err := nginxPath(text); return err })
+		r.distinct(s)
+		return s, r.err
+	})
+}
+
+// variableReader keeps the first error.
+type variableReader struct {
+	vars map[string]string
+	err  error
+}
+
+func (r *variableReader) text(name string) string {
+	if text, ok := r.vars[name]; ok {
+		return text
+	}
+	return RouteVars()[name]
+}
+
+func (r *variableReader) read(name string, set func(string) error) {
+	if err := set(r.text(name)); err != nil {
+		r.fail(name, err)
+	}
+}
+
+func (r *variableReader) fail(name string, err error) {
+	if r.err == nil {
+		r.err = fmt.Errorf("the variable %s: %w", name, reasonOf(err))
+	}
+}
+
+func (r *variableReader) port(name string) (port int) {
+	r.read(name, func(text string) error {
+		n, reason := parsePort(text)
+		port = n
+		return reasonError(reason)
+	})
+	return port
+}
+
+// distinct reports a port that is to be two things.
+func (r *variableReader) distinct(s *settings) {
+	seen := map[int]string{}
+	for _, p := range []struct {
+		name string
+		port int
+	}{{"http_listen", s.http}, {"https_listen", s.https}, {"grpc_listen", s.grpc}, {"tls_listen", s.tls}} {
+		if other := seen[p.port]; other != "" {
+			r.fail(p.name, fmt.Errorf("%d is the port of %s already: give each its own", p.port, other))
+		}
+		seen[p.port] = p.name
+	}
+}
+
+// reasonError is an error for a reason that is not empty.
+func reasonError(reason string) error {
+	if reason == "" {
+		return nil
+	}
+	return fmt.Errorf("%s", reason)
+}
+
+// hostOr takes a host name, or another text.
+func hostOr(text, other string) error {
+	if text == other || isHostName(text) {
+		return nil
+	}
+	return fmt.Errorf("want a host name in lower case, such as example.com")
+}
+
+// listenAddress gives the address for listen with its colon. Any address of this host
+// will do, also one that no request is to be sent to.
+func listenAddress(text string) (string, error) {
+	if text == "" || text == "0.0.0.0" {
+		return "", nil
+	}
+	if text == "::" {
+		return "[::]:", nil
+	}
+	addr, reason := parseAddress(text)
+	return bracketed(addr) + ":", reasonError(reason)
+}
+
+// portRanges reads "1024-2000,9999".
+func portRanges(text string) (all []portRange, err error) {
+	for part := range strings.SplitSeq(text, ",") {
+		first, last, ok := strings.Cut(strings.TrimSpace(part), "-")
+		if !ok {
+			last = first
+		}
+		from, reason1 := parsePort(first)
+		to, reason2 := parsePort(last)
+		if err := reasonError(cmp.Or(reason1, reason2)); err != nil || from > to {
+			return nil, fmt.Errorf("want ranges of ports, such as 1024-65535 or 5000-5999,9999")
+		}
+		all = append(all, portRange{from, to})
+	}
+	return all, nil
+}
+
+// listen gives what listen takes for a port.
+func (s *settings) listen(port int, more string) Nginx {
+	return Nginx(s.address + strconv.Itoa(port) + more)
+}
+
+// own gives the variable that keeps a port for something, "" when none does.
+func (s *settings) own(port int) string {
+	switch port {
+	case s.http:
+		return "http_listen"
+	case s.https:
+		return "https_listen"
+	case s.grpc:
+		return "grpc_listen"
+	case s.tls:
+		return "tls_listen"
+	}
+	return ""
+}
+
+// allows tells whether a service may choose a port.
+func (s *settings) allows(port int) bool {
+	for _, r := range s.ports {
+		if r.first <= port && port <= r.last {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,143 @@
+package funcs
+
+import (
+	"cmp"
+	"errors"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// Split shares the requests for a service among its versions: each client goes to one.
+// Nobody may change it.
+type Split struct {
+	Service  string
+	Variable Nginx // has the name of the upstream
+	Key      Nginx // what tells clients apart
+	Source   Nginx // what Key is made of, with the address where it is empty; "" when it is the address
+	Parts    []SplitPart
+}
+
+// SplitPart is what goes to one upstream: a percentage, or * for the rest.
+type SplitPart struct {
+	Share    Nginx
+	Upstream *Upstream
+}
+
+// versions is what a service has of versions. The newest is the canary.
+type versions struct {
+	canary, stable         *Upstream // with names of their own
+	onlyCanary, onlyStable *Upstream // with that of the service
+	made                   *Split    // last
+}
+
+// newVersions parts instances by their version; nil when there are not two.
+func newVersions(service string, list []*watch.ServiceInstance, w wants) *versions {
+	version := func(i *watch.ServiceInstance) string { return i.ServiceMeta[metaVersion] }
+	newest := ""
+	for _, i := range list {
+		if compareVersions(version(i), newest) > 0 {
+			newest = version(i)
+		}
+	}
+	canary, stable := slices.Clone(list), slices.Clone(list)
+	canary = slices.DeleteFunc(canary, func(i *watch.ServiceInstance) bool { return version(i) != newest })
+	stable = slices.DeleteFunc(stable, func(i *watch.ServiceInstance) bool { return version(i) == newest })
+	if len(stable) == 0 || len(canary) == 0 {
+		return nil
+	}
+	s := &versions{}
+	for _, part := range []struct {
+		name       string
+		list       []*watch.ServiceInstance
+		part, only **Upstream
+	}{{"_canary.", canary, &s.canary, &s.onlyCanary}, {"_stable.", stable, &s.stable, &s.onlyStable}} {
+		only, _, err := upstreamOf(service, part.list, w, false)
+		if err != nil {
+			return nil // as the whole
+		}
+		named := *only
+		named.Name = Nginx(part.name) + only.Name
+		named.Zone = Nginx(strings.Replace(string(only.Zone), string(only.Name), string(named.Name), 1))
+		*part.part, *part.only = &named, only
+	}
+	return s
+}
+
+// of gives what serves when so many of a hundred clients are to get the canary: one
+// upstream, or both. A version of which nothing is up gets none.
+func (s *versions) of(service string, percent int, key canaryKey) (*Upstream, *Split) {
+	switch {
+	case percent > 0 && len(s.stable.Servers) == 0, percent == 100 && len(s.canary.Servers) > 0:
+		return s.onlyCanary, nil
+	case percent > 0 && len(s.canary.Servers) > 0:
+		share := Nginx(strconv.Itoa(percent) + "%")
+		if s.made == nil || s.made.Parts[0].Share != share {
+			s.made = newSplitOf(service, key, SplitPart{share, s.canary}, SplitPart{"*", s.stable})
+		}
+		return nil, s.made
+	case len(s.stable.Servers) == 0 && len(s.canary.Servers) > 0:
+		return s.onlyCanary, nil
+	}
+	return s.onlyStable, nil
+}
+
+func newSplitOf(service string, key canaryKey, parts ...SplitPart) *Split {
+	stem := "_" + service
+	if !variableName.MatchString(service) {
+		stem = "x_" + strings.Trim(notInVariable.ReplaceAllString(strings.ToLower(service), "_"), "_")
+		stem = stem[:min(len(stem), 40)] + "_" + shortSum(service)
+	}
+	s := &Split{Service: service, Variable: Nginx("$split" + stem), Key: "$remote_addr", Parts: parts}
+	if key.source != "" {
+		s.Key, s.Source = Nginx("$splitkey"+stem), key.source
+	}
+	return s
+}
+
+var (
+	variableName  = regexp.MustCompile(`^[a-z0-9_]{1,100}$`)
+	notInVariable = regexp.MustCompile(`[^a-z0-9_]+`)
+)
+
+// canaryKey is what tells clients apart.
+type canaryKey struct{ source Nginx }
+
+var canaryKeyPattern = regexp.MustCompile(`^(header|cookie) ([A-Za-z0-9_-]{1,64})$`)
+
+// canaryKeyOf reads address, header NAME or cookie NAME.
+func canaryKeyOf(text string) (canaryKey, error) {
+	if text == "address" {
+		return canaryKey{}, nil
+	}
+	m := canaryKeyPattern.FindStringSubmatch(text)
+	switch {
+	case m == nil, m[1] == "cookie" && strings.Contains(m[2], "-"):
+		return canaryKey{}, errors.New("want address, header NAME or cookie NAME")
+	case m[1] == "cookie":
+		return canaryKey{Nginx("$cookie_" + m[2])}, nil
+	}
+	return canaryKey{Nginx("$http_" + strings.ReplaceAll(strings.ToLower(m[2]), "-", "_"))}, nil
+}
+
+var versionParts = regexp.MustCompile(`[0-9]+|[^0-9]+`)
+
+// compareVersions compares v9 and v10 as their numbers are.
+func compareVersions(a, b string) int {
+	partsA, partsB := versionParts.FindAllString(a, -1), versionParts.FindAllString(b, -1)
+	for i := range min(len(partsA), len(partsB)) {
+		x, errX := strconv.ParseUint(partsA[i], 10, 64)
+		y, errY := strconv.ParseUint(partsB[i], 10, 64)
+		c := strings.Compare(partsA[i], partsB[i])
+		if errX == nil && errY == nil {
+			c = cmp.Compare(x, y)
+		}
+		if c != 0 {
+			return c
+		}
+	}
+	return cmp.Or(cmp.Compare(len(partsA), len(partsB)), strings.Compare(a, b))
+}

@@ -1,0 +1,132 @@
+package funcs
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ctmpl/ctmpl/watch"
+)
+
+// pairOf gives a certificate that has signed itself, and its key.
+func pairOf(t *testing.T, key crypto.Signer) (cert, private string) {
+	t.Helper()
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: text}))
+}
+
+func ecPair(t *testing.T) (cert, private string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pairOf(t, key)
+}
+
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	cert, key := ecPair(t)
+	other, _ := ecPair(t)
+	short, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weakCert, weakKey := pairOf(t, short)
+	for text, reason := range map[string]string{
+		cert + key: "", key + cert: "", cert + other + key: "",
+		"": "in PEM", cert: "in PEM", key: "in PEM", other + key: "in PEM", other + cert + key: "in PEM", "nonsense": "in PEM", weakCert + weakKey: "less than 2048 bits",
+	} {
+		if got := unusable(text); (got == "") != (reason == "") || !strings.Contains(got, reason) {
+			t.Errorf("got %q, want %q", got, reason)
+		}
+	}
+}
+
+func TestSitesWithTLS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := t.TempDir()
+	cert, key := ecPair(t)
+	w.vars["tls_dir"] = dir
+	w.keys["nginx/tls/web"], w.keys["nginx/tls/bad"] = cert+key, "nonsense"
+	if err := os.WriteFile(filepath.Join(dir, "api.pem"), []byte(cert+key), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.files = map[string]string{filepath.Join(dir, "api.pem"): cert + key}
+	w.add("web", http1, "nginx_tls", "kv:web")
+	w.add("api", http1, "nginx_tls", "file:api", "nginx_host", "web.example.com", "nginx_path", "/api")
+	w.add("rpc", grpc1, "nginx_tls", "file:api")
+	w.add("own", http1, "nginx_tls", "kv:web", "nginx_listen", "9000")
+	w.add("plain", http1, "nginx_host", "web.example.com", "nginx_path", "/plain")
+	w.add("bad", http1, "nginx_tls", "kv:bad")
+	w.add("none", http1, "nginx_tls", "kv:none")
+	w.add("nofile", http1, "nginx_tls", "file:none")
+	w.add("folder", http1, "nginx_tls", "file:folder")
+	if err := os.Mkdir(filepath.Join(dir, "folder.pem"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r := w.routes()
+	w.want("sites", sites(r), []string{
+		"80 web.example.com/ redirect", "80 web.example.com/api redirect", "80 web.example.com/plain plain",
+		"443 ssl http2 rpc.example.com/ rpc grpc", "443 ssl http2 web.example.com/ web", "443 ssl http2 web.example.com/api api",
+		"9000 ssl http2 own.example.com/ own",
+	})
+	w.noted(
+		`the certificate of web.example.com on port 443 is not that of service "api": service "web", which is older, has it`,
+		`service "bad" is left out: nginx_tls: key "nginx/tls/bad": want a certificate`,
+		`service "none" is left out: nginx_tls: there is no key "nginx/tls/none"`,
+		`service "nofile" is left out: nginx_tls: there is no file `,
+		`service "folder" is left out: nginx_tls: there is no file `,
+	)
+	if len(r.Certificates) != 1 || r.Certificates[0].PEM != cert+key || string(r.Certificates[0].Path) != dir+"/consul/web.pem" {
+		t.Errorf("got %+v", r.Certificates)
+	}
+	again := w.routes()
+	if again.Sites[3] != r.Sites[3] || again.Certificates[0] != r.Certificates[0] {
+		t.Error("sites with TLS do not stay the same")
+	}
+	cert, key = ecPair(t)
+	w.keys["nginx/tls/web"] = cert + key
+	if last := w.routes(); last.Sites[3] == r.Sites[3] && last.Sites[2] == r.Sites[2] || last.Certificates[0].PEM != cert+key {
+		t.Error("a new certificate makes no difference")
+	}
+}
+
+// While the answer about a file has not come, nothing is said of it.
+func TestCertificatesAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "api.pem"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.vars["tls_dir"] = dir
+	w.add("api", http1, "nginx_tls", "file:api")
+	w.routes()
+	missing := false
+	w.x.Waiting = func() bool { return missing }
+	w.missing = func(watch.Query) { missing = true }
+	if r := w.routes(); len(r.Sites) > 0 {
+		t.Errorf("got %+v", r)
+	}
+	w.noted()
+}
