@@ -11,6 +11,10 @@ wait { # one reload for servers that come together
   max = "1s"
 }
 
+nginx {
+  max_draining = 64 # workers of before that may have streams; with more a reload waits, also when a server leaves
+}
+
 template {
   source      = "@nginx/gateway.conf"
   destination = "/etc/nginx/nginx.conf"
@@ -20,6 +24,6 @@ template {
   vars {
     domain           = "example.com" # hello is at hello.example.com,
     grpc_listen      = "50051"       # on this port
-    shutdown_timeout = "10m"         # a stream of before a reload may last so long
+    shutdown_timeout = "5m"          # a stream of before a reload may last so long
   }
 }
