@@ -2,6 +2,8 @@ GO      ?= go
 INSTALL  = $(GO) run ./internal/tools/install
 # Test data may be badly formatted on purpose.
 SOURCES  = find . -name '*.go' -not -path '*/testdata/*' -not -path './.git/*'
+# Modules of their own, so that what they need is needed by them alone.
+MODULES  = examples/grpc
 
 .DEFAULT_GOAL := help
 .PHONY: help build demo test lint fmt bench growth soak benchmarks faults clean
@@ -22,6 +24,8 @@ test: ## install what the tests need, check the code, run all tests
 	@$(INSTALL)
 	@$(MAKE) --no-print-directory lint
 	CGO_ENABLED=1 $(GO) test -race -timeout 20m ./...
+	@set -e; for m in $(MODULES); do \
+	  echo "$(GO) test -C $$m -race ./..."; CGO_ENABLED=1 $(GO) test -C $$m -race -timeout 20m ./...; done
 	$(GO) test -run "TestWhateverHappens|TestAMemoMakesNoDifference" ./watch ./render
 
 lint: ## check format, go vet, staticcheck
@@ -31,6 +35,8 @@ lint: ## check format, go vet, staticcheck
 	$(GO) vet ./...
 	@echo staticcheck ./...
 	@"$$($(INSTALL) -path staticcheck)" ./...
+	@set -e; check="$$($(INSTALL) -path staticcheck)"; for m in $(MODULES); do \
+	  echo "$$m: go vet, staticcheck"; $(GO) vet -C $$m ./...; (cd $$m && "$$check" ./...); done
 
 fmt: ## format the code
 	@$(SOURCES) -exec gofmt -l -w {} +
