@@ -21,7 +21,7 @@ type Config struct {
 
 	CheckTimeout  time.Duration // of one nginx -t; 30 s when 0
 	ReloadTimeout time.Duration // until the new workers serve; 30 s when 0
-	MaxDraining   int           // draining workers beyond which a reload waits; 8 when 0, no bound when negative
+	MaxDraining   int           // draining workers for each that serves beyond which a reload waits; 8 when 0, no bound when negative
 
 	// CheckMethod is MethodOverlay, MethodTree or MethodLive, or empty for the first of
 	// them that is possible.
@@ -85,14 +85,16 @@ func (d *Driver) Busy() string {
 	if err != nil || in.master == nil {
 		return ""
 	}
-	count := 0
+	count := map[role]int{}
 	for _, c := range children(in.master.pid) {
-		if c.role == draining {
-			count++
-		}
+		count[c.role]++
 	}
-	if count <= d.cfg.MaxDraining {
+	if !tooMany(count[draining], count[serving], d.cfg.MaxDraining) {
 		return ""
 	}
-	return fmt.Sprintf("%d workers are still draining (max_draining %d)", count, d.cfg.MaxDraining)
+	return fmt.Sprintf("%d workers are still draining, and %d serve (max_draining %d)", count[draining], count[serving], d.cfg.MaxDraining)
 }
+
+// tooMany tells whether more workers are draining than may be for each that serves: one reload
+// may leave as many as serve.
+func tooMany(draining, serving, most int) bool { return draining > most*max(1, serving) }

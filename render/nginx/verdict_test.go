@@ -237,7 +237,7 @@ func TestBusyWhileWorkersDrain(t *testing.T) {
 		}
 	}
 	servers.Eventually(t, deadline, func() error {
-		if got, want := d.Busy(), "2 workers are still draining (max_draining 1)"; got != want {
+		if got, want := d.Busy(), "2 workers are still draining, and 1 serve (max_draining 1)"; got != want {
 			return fmt.Errorf("Busy is %q, want %q", got, want)
 		}
 		return nil
@@ -256,6 +256,23 @@ func TestBusyWhileWorkersDrain(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+func TestTooManyDraining(t *testing.T) {
+	for _, c := range []struct {
+		draining, serving, most int
+		want                    bool
+	}{
+		{16, 16, 1, false}, // one reload of a large nginx
+		{17, 16, 1, true},
+		{128, 16, 8, false},
+		{9, 1, 8, true},
+		{9, 0, 8, true}, // all are being replaced
+	} {
+		if got := tooMany(c.draining, c.serving, c.most); got != c.want {
+			t.Errorf("%d draining, %d serving, max_draining %d: %t", c.draining, c.serving, c.most, got)
+		}
+	}
 }
 
 // hold makes a request that is under way at the backend.

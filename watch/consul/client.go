@@ -64,7 +64,7 @@ type Transport struct {
 // New makes a source. It reads certificate and token files, but does not connect.
 func New(cfg Config) (*Source, error) {
 	c := clientConfig(cfg)
-	source := &Source{addr: c.Address, maxStale: cfg.MaxStale, silence: silence, poll: pollTime, patrol: patrolGap, bucket: newBucket(cfg.RequestsPerSecond), turns: make(chan struct{}, atFirst)}
+	source := &Source{addr: c.Address, maxStale: cfg.MaxStale, silence: silence, poll: pollTime, patrol: patrolGap, bucket: newBucket(cfg.RequestsPerSecond), turns: make(chan struct{}, atFirst), lists: newLists()}
 	tr := transport(cfg)
 	tr.DisableCompression = onThisMachine(c.Address)
 	if path, ok := strings.CutPrefix(c.Address, "unix://"); ok {

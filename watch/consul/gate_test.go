@@ -95,6 +95,18 @@ func (g *gate) cut() {
 	}
 }
 
+// buried is how many of those are open.
+func (g *gate) buried() (n int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, p := range g.open {
+		if p.dead.Load() {
+			n++
+		}
+	}
+	return n
+}
+
 // counts gives the connections that are open, the most that were at once, and all there were.
 func (g *gate) counts() (open, most, all int) {
 	g.mu.Lock()

@@ -218,8 +218,8 @@ func TestDeadConnection(t *testing.T) {
 	end := agent.ask(t, src, 10, 10)
 	gate.bury()
 	servers.Eventually(t, deadline, func() error {
-		if open, _, _ := gate.counts(); open > 0 {
-			return fmt.Errorf("%d dead connections are open", open)
+		if n := gate.buried(); n > 0 {
+			return fmt.Errorf("%d dead connections are open", n)
 		}
 		return nil
 	})

@@ -28,7 +28,6 @@ package consul
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +51,7 @@ type Source struct {
 	anonymous bool              // there is no token
 	hide      *strings.Replacer // of secrets, in what others send
 	intern    interner
+	lists     *lists
 	sentinels sentinels
 	target    target // of probes
 	proxied   bool   // there is a proxy in between
@@ -77,6 +77,9 @@ func (s *Source) Fetch(ctx context.Context, q watch.Query, after uint64, hold ti
 		return s.look(ctx, read, q, after, hold)
 	}
 	read, ok := readers[q.Kind]
+	if q.Kind == watch.KindServices {
+		read, ok = s.lists.read, true
+	}
 	if !ok {
 		return watch.Answer{}, fmt.Errorf("no such kind of query: %s", q.Kind)
 	}
@@ -148,7 +151,6 @@ func options(q watch.Query) *api.QueryOptions {
 type reader func(*api.Client, watch.Query, *api.QueryOptions) (any, *api.QueryMeta, error)
 
 var readers = map[string]reader{
-	watch.KindServices: readServices,
 	watch.KindService:  readService,
 	watch.KindNodes:    readNodes,
 	watch.KindNode:     readNode,
@@ -161,19 +163,6 @@ var readers = map[string]reader{
 	watch.KindPeerings: readPeerings,
 	watch.KindExported: readExported,
 	watch.KindImported: readImported,
-}
-
-func readServices(c *api.Client, _ watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {
-	services, meta, err := c.Catalog().Services(opts)
-	if err != nil {
-		return nil, nil, err
-	}
-	list := make([]*watch.ServiceSummary, 0, len(services))
-	for name, tags := range services {
-		list = append(list, &watch.ServiceSummary{Name: name, Tags: watch.SortTags(tags)})
-	}
-	slices.SortFunc(list, func(a, b *watch.ServiceSummary) int { return strings.Compare(a.Name, b.Name) })
-	return list, meta, nil
 }
 
 func readService(c *api.Client, q watch.Query, opts *api.QueryOptions) (any, *api.QueryMeta, error) {

@@ -19,7 +19,7 @@ type Nginx struct {
 	PidFile       Path          `conf:"pid_file"`
 	CheckTimeout  time.Duration `conf:"check_timeout"`
 	ReloadTimeout time.Duration `conf:"reload_timeout"`
-	MaxDraining   int           `conf:"max_draining" min:"-1"` // workers that still end; -1: no bound
+	MaxDraining   int           `conf:"max_draining" min:"-1"` // workers that still end, for each that serves; -1: no bound
 	CheckMethod   CheckMethod   `conf:"check_method"`
 	VersionURL    VersionURL    `conf:"version_url"`
 }
