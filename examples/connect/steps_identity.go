@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/consul/api"
+
+	"github.com/ctmpl/ctmpl/internal/servers"
+)
+
+// stranger has somebody answer whose certificate nobody of the mesh has signed, although
+// it says the same as that of socat.
+func (s *story) stranger(ctx context.Context) error {
+	cert, err := s.leaf(ctx, "socat")
+	if err == nil {
+		cert, err = selfSigned(cert)
+	}
+	if err != nil {
+		return err
+	}
+	i, err := s.pretend(ctx, "stranger", cert)
+	if err != nil {
+		return err
+	}
+	for _, way := range s.ways() {
+		if err := s.refused(ctx, i, way); err != nil {
+			return err
+		}
+	}
+	if n := count(s.nginx.Log(), "certificate verify failed"); n == 0 {
+		return errors.New("nginx does not say that it has refused the certificate")
+	}
+	return s.gone(ctx, i)
+}
+
+// way is how web comes to socat.
+type way struct{ name, addr string }
+
+func (s *story) ways() []way {
+	return []way{{"directly", s.socat}, {"through the forwarder", s.verified}}
+}
+
+// refused wants the impostor to be asked, and to get nothing: somebody else answers.
+func (s *story) refused(ctx context.Context, i *impostor, w way) error {
+	asked, believed := i.asked.Load(), i.believed.Load()
+	err := servers.Wait(ctx, func() error {
+		if err := try(ctx, w.addr); err != nil {
+			return fmt.Errorf("%s: %w", w.name, err)
+		}
+		if i.asked.Load() == asked {
+			return errors.New("nobody asks the " + i.id + " " + w.name)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for range 20 {
+		if err := try(ctx, w.addr); err != nil {
+			return err
+		}
+	}
+	s.say("%s: asked %d times, then 20 connections, all to socat; the %s has got nothing", w.name, i.asked.Load()-asked, i.id)
+	if i.believed.Load() > believed {
+		return errors.New("somebody has believed the " + i.id)
+	}
+	return nil
+}
+
+// other has a member of the mesh answer for socat. nginx cannot tell, the forwarder can.
+func (s *story) other(ctx context.Context) error {
+	cert, err := s.leaf(ctx, "other")
+	if err != nil {
+		return err
+	}
+	i, err := s.pretend(ctx, "other", cert)
+	if err != nil {
+		return err
+	}
+	err = servers.Wait(ctx, func() error {
+		if err := try(ctx, s.socat); !errors.Is(err, errStolen) {
+			return fmt.Errorf("the other service should get a connection directly: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	n := 0
+	for range 20 {
+		if err := try(ctx, s.socat); errors.Is(err, errStolen) {
+			n++
+		} else if err != nil {
+			return err
+		}
+	}
+	s.say("directly: of 20 connections %d go to the other service: it is a member of the mesh", n)
+	if err := s.refused(ctx, i, s.ways()[1]); err != nil {
+		return err
+	}
+	if !strings.Contains(s.forwarder.said(), "/svc/other, not spiffe") {
+		return errors.New("the forwarder does not say who it was")
+	}
+	return s.gone(ctx, i)
+}
+
+// denied takes the right to call socat from web, and gives it back.
+func (s *story) denied(ctx context.Context) error {
+	for _, w := range s.ways() { // nobody goes to the impostors any more
+		if err := s.settled(ctx, w); err != nil {
+			return err
+		}
+	}
+	start := time.Now()
+	if err := s.intend(ctx, "socat", api.IntentionActionDeny); err != nil {
+		return err
+	}
+	for _, w := range s.ways() {
+		if err := servers.Wait(ctx, func() error { return s.cut(ctx, w) }); err != nil {
+			return err
+		}
+		s.say("%s: cut off within %s", w.name, ms(time.Since(start)))
+	}
+	start = time.Now()
+	if err := s.intend(ctx, "socat", api.IntentionActionAllow); err != nil {
+		return err
+	}
+	for _, w := range s.ways() {
+		if err := s.settled(ctx, w); err != nil {
+			return err
+		}
+	}
+	s.say("allowed again: both answer after %s", ms(time.Since(start)))
+	return nil
+}
+
+// cut is nil when ten connections fail.
+func (s *story) cut(ctx context.Context, w way) error {
+	for range 10 {
+		if err := try(ctx, w.addr); err == nil {
+			return errors.New("socat answers " + w.name)
+		}
+	}
+	return nil
+}
+
+// settled waits until 20 connections succeed.
+func (s *story) settled(ctx context.Context, w way) error {
+	return servers.Wait(ctx, func() error {
+		for range 20 {
+			if err := try(ctx, w.addr); err != nil {
+				return fmt.Errorf("%s: %w", w.name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// rotation gives the mesh a new root while sessions live, and others are made.
+func (s *story) rotation(ctx context.Context) error {
+	for _, w := range s.ways() {
+		live, err := dial(ctx, w.addr)
+		if err != nil {
+			return err
+		}
+		defer live.conn.Close()
+		s.lives = append(s.lives, live)
+	}
+	if err := s.alive(); err != nil {
+		return err
+	}
+	requests := servers.StartLoad(servers.LoadOptions{Addr: s.service2})
+	defer requests.Stop()
+	direct, forwarded := startChat(ctx, s.socat), startChat(ctx, s.verified)
+	if err := s.allRotate(ctx); err != nil {
+		return err
+	}
+	if err := s.alive(); err != nil {
+		return fmt.Errorf("a connection of before the rotation: %w", err)
+	}
+	result := requests.Stop()
+	n, err := direct.end()
+	m, failed := forwarded.end()
+	if err := errors.Join(err, failed, result.Err()); err != nil {
+		return err
+	}
+	s.say("meanwhile %d requests over HTTP, %d connections directly and %d through the forwarder: 0 failed", result.Requests, n, m)
+	s.say("the two connections of before still echo")
+	return nil
+}
+
+// alive has the sessions that live echo.
+func (s *story) alive() error {
+	for _, live := range s.lives {
+		if err := live.echo("still there"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// allRotate rotates, and waits until web and all sidecars show certificates of the
+// new root, and nginx and the forwarder have ours.
+func (s *story) allRotate(ctx context.Context) error {
+	before, workers := map[string]string{}, s.nginx.Workers()
+	for _, name := range []string{"tls/connect/web.pem", "mesh/web.pem"} {
+		before[name] = s.issuer(name)
+	}
+	loaded := count(s.forwarder.said(), "msg=\"we are ")
+	key, _, err := newKey()
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := s.rotate(ctx, key); err != nil {
+		return err
+	}
+	for name, old := range before {
+		if err := servers.Wait(ctx, func() error {
+			if s.issuer(name) == old {
+				return errors.New(name + " is still signed by the old root")
+			}
+			return nil
+		}); err != nil {
+			return err
+		}
+	}
+	s.say("the certificate of web is signed by the new root %s after the rotation", ms(time.Since(start)))
+	_, _ = workers, loaded
+	return nil
+}
+
+// issuer gives who has signed the certificate in a file.
+func (s *story) issuer(name string) string {
+	pair, err := tls.LoadX509KeyPair(s.etc(name), s.etc(name))
+	if err != nil {
+		return ""
+	}
+	return pair.Leaf.Issuer.CommonName
+}
+
+var _ = os.ReadFile
