@@ -9,7 +9,7 @@ vars {                    # for all templates
   service         = "web" # who we are
   lb              = "least_conn"
   max_fails       = "1"   # one that has failed is left alone
-  fail_timeout    = "10s" # for this time, and then tried again
+  fail_timeout    = "5s"  # for this time, and then tried again
   connect_timeout = "1s"  # with the handshake; then the next instance is asked
 }
 

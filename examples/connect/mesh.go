@@ -90,15 +90,6 @@ func (w *world) leaf(ctx context.Context, service string) (tls.Certificate, erro
 	return tls.X509KeyPair([]byte(leaf.CertPEM), []byte(leaf.PrivateKeyPEM))
 }
 
-// root gives the name of the root that new certificates are signed with.
-func (w *world) root(ctx context.Context) (string, error) {
-	roots, _, err := w.consul.Client.Agent().ConnectCARoots((&api.QueryOptions{}).WithContext(ctx))
-	if err != nil {
-		return "", err
-	}
-	return roots.ActiveRootID, nil
-}
-
 // rotate gives the authority of the mesh a new key, so a new root, which all leafs follow
 // (https://developer.hashicorp.com/consul/docs/connect/ca/consul#root-certificate-rotation).
 func (w *world) rotate(ctx context.Context, key string) error {

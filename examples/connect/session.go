@@ -8,8 +8,6 @@ import (
 	"net"
 	"sync"
 	"time"
-
-	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
 // sessionTime bounds one line and its echo.
@@ -62,9 +60,37 @@ func try(ctx context.Context, addr string) error {
 	return s.echo("hello")
 }
 
-// await waits until a session succeeds.
-func await(ctx context.Context, addr string) error {
-	return servers.Wait(ctx, func() error { return try(ctx, addr) })
+// sessions are connections that stay.
+type sessions []*session
+
+// open opens one in each way to socat.
+func (s *story) open(ctx context.Context) (sessions, error) {
+	var all sessions
+	for _, w := range s.ways() {
+		live, err := dial(ctx, w.addr)
+		if err != nil {
+			return all, err
+		}
+		s.cleanup(func() error { live.conn.Close(); return nil })
+		all = append(all, live)
+	}
+	return all, all.alive()
+}
+
+// alive has all of them echo.
+func (all sessions) alive() error {
+	for _, live := range all {
+		if err := live.echo("still there"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (all sessions) end() {
+	for _, live := range all {
+		live.conn.Close()
+	}
 }
 
 // chat is sessions, one after the other, until it is stopped.
@@ -85,7 +111,7 @@ func startChat(ctx context.Context, addr string) *chat {
 			c.lines++
 			select {
 			case <-ctx.Done():
-			case <-time.After(5 * time.Millisecond):
+			case <-time.After(20 * time.Millisecond):
 			}
 		}
 	})

@@ -31,7 +31,7 @@ func (s *story) retries(ctx context.Context) error {
 	direct, forwarded := s.attempts("socat-2"), count(s.forwarder.said(), "msg=refused service=socat address="+s.members["socat-2"].addr)
 	s.say("TCP: 100 connections each way, 0 failed; the dead instance was tried %d times directly and %d through the forwarder", direct, forwarded)
 	if direct > 3 || forwarded > 3 || forwarded == 0 {
-		return errors.New("it should be tried once in 10 s")
+		return errors.New("it should be tried once in 5 s")
 	}
 	return s.recover(ctx)
 }

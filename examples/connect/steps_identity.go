@@ -2,10 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -117,6 +115,10 @@ func (s *story) denied(ctx context.Context) error {
 			return err
 		}
 	}
+	lives, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	if err := s.intend(ctx, "socat", api.IntentionActionDeny); err != nil {
 		return err
@@ -125,8 +127,13 @@ func (s *story) denied(ctx context.Context) error {
 		if err := servers.Wait(ctx, func() error { return s.cut(ctx, w) }); err != nil {
 			return err
 		}
-		s.say("%s: cut off within %s", w.name, ms(time.Since(start)))
+		s.say("%s: no new connection after %s", w.name, ms(time.Since(start)))
 	}
+	if err := lives.alive(); err != nil {
+		return err
+	}
+	s.say("connections of before still echo: Consul's proxy asks for intentions when one is made")
+	lives.end()
 	start = time.Now()
 	if err := s.intend(ctx, "socat", api.IntentionActionAllow); err != nil {
 		return err
@@ -136,7 +143,7 @@ func (s *story) denied(ctx context.Context) error {
 			return err
 		}
 	}
-	s.say("allowed again: both answer after %s", ms(time.Since(start)))
+	s.say("allowed again: both ways are open after %s (fail_timeout = 5s)", ms(time.Since(start)))
 	return nil
 }
 
@@ -161,88 +168,3 @@ func (s *story) settled(ctx context.Context, w way) error {
 		return nil
 	})
 }
-
-// rotation gives the mesh a new root while sessions live, and others are made.
-func (s *story) rotation(ctx context.Context) error {
-	for _, w := range s.ways() {
-		live, err := dial(ctx, w.addr)
-		if err != nil {
-			return err
-		}
-		defer live.conn.Close()
-		s.lives = append(s.lives, live)
-	}
-	if err := s.alive(); err != nil {
-		return err
-	}
-	requests := servers.StartLoad(servers.LoadOptions{Addr: s.service2})
-	defer requests.Stop()
-	direct, forwarded := startChat(ctx, s.socat), startChat(ctx, s.verified)
-	if err := s.allRotate(ctx); err != nil {
-		return err
-	}
-	if err := s.alive(); err != nil {
-		return fmt.Errorf("a connection of before the rotation: %w", err)
-	}
-	result := requests.Stop()
-	n, err := direct.end()
-	m, failed := forwarded.end()
-	if err := errors.Join(err, failed, result.Err()); err != nil {
-		return err
-	}
-	s.say("meanwhile %d requests over HTTP, %d connections directly and %d through the forwarder: 0 failed", result.Requests, n, m)
-	s.say("the two connections of before still echo")
-	return nil
-}
-
-// alive has the sessions that live echo.
-func (s *story) alive() error {
-	for _, live := range s.lives {
-		if err := live.echo("still there"); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// allRotate rotates, and waits until web and all sidecars show certificates of the
-// new root, and nginx and the forwarder have ours.
-func (s *story) allRotate(ctx context.Context) error {
-	before, workers := map[string]string{}, s.nginx.Workers()
-	for _, name := range []string{"tls/connect/web.pem", "mesh/web.pem"} {
-		before[name] = s.issuer(name)
-	}
-	loaded := count(s.forwarder.said(), "msg=\"we are ")
-	key, _, err := newKey()
-	if err != nil {
-		return err
-	}
-	start := time.Now()
-	if err := s.rotate(ctx, key); err != nil {
-		return err
-	}
-	for name, old := range before {
-		if err := servers.Wait(ctx, func() error {
-			if s.issuer(name) == old {
-				return errors.New(name + " is still signed by the old root")
-			}
-			return nil
-		}); err != nil {
-			return err
-		}
-	}
-	s.say("the certificate of web is signed by the new root %s after the rotation", ms(time.Since(start)))
-	_, _ = workers, loaded
-	return nil
-}
-
-// issuer gives who has signed the certificate in a file.
-func (s *story) issuer(name string) string {
-	pair, err := tls.LoadX509KeyPair(s.etc(name), s.etc(name))
-	if err != nil {
-		return ""
-	}
-	return pair.Leaf.Issuer.CommonName
-}
-
-var _ = os.ReadFile

@@ -141,9 +141,7 @@ func (s *story) leastConn(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for _, live := range first.of[0] { // those of one instance end
-			live.conn.Close()
-		}
+		first.of[0].end()
 		second, err := s.hold(ctx, addr, 5)
 		if err != nil {
 			return err
@@ -160,7 +158,7 @@ func (s *story) leastConn(ctx context.Context) error {
 }
 
 // held are connections by the instance that has them.
-type held struct{ of [2][]*session }
+type held struct{ of [2]sessions }
 
 // hold opens connections, and finds out which instance has got each.
 func (s *story) hold(ctx context.Context, addr string, n int) (h held, err error) {
@@ -183,9 +181,8 @@ func (s *story) hold(ctx context.Context, addr string, n int) (h held, err error
 }
 
 func (h held) end() {
-	for _, live := range slices.Concat(h.of[0], h.of[1]) {
-		live.conn.Close()
-	}
+	h.of[0].end()
+	h.of[1].end()
 }
 
 // versions gives v2 a share of the requests, and more.

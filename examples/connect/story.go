@@ -41,7 +41,6 @@ type story struct {
 	echos    []*servers.TCPEcho     // of socat
 	members  map[string]*member     // by ID
 	backends []*servers.HTTPBackend // of service2
-	lives    []*session             // over both ways to socat
 }
 
 // play plays the whole story and prints it.

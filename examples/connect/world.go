@@ -79,6 +79,15 @@ func (w *world) startConsul(ctx context.Context) (err error) {
 	return err
 }
 
+// ownNginx says which nginx is meant: more than one may run here.
+const ownNginx = `nginx {
+  config   = %q
+  prefix   = %q
+  pid_file = %q
+}
+
+vars { `
+
 // writeFiles puts the files of the reader into the directory, with free ports.
 func (w *world) writeFiles(ctx context.Context) error {
 	ports, err := servers.FreePorts(4)
@@ -90,6 +99,7 @@ func (w *world) writeFiles(ctx context.Context) error {
 		"/var/log/nginx", w.dir, "user www-data;\n", "", "user        = \"www-data\"", "",
 		"worker_processes auto", "worker_processes 2", "geo $dollar", servers.HTTPTemp(w.dir) + "geo $dollar",
 		"access_log /var/log/nginx/access.log;\n", "",
+		"vars { ", fmt.Sprintf(ownNginx, w.etc("nginx.conf"), w.dir, filepath.Join(w.dir, "nginx.pid")),
 	}
 	for i, p := range []struct {
 		here *string
