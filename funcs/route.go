@@ -64,19 +64,24 @@ type Stream struct {
 // SNIHost is where the connections to a host are passed on to.
 type SNIHost struct{ Host, Pass Nginx }
 
-// router makes routes for one template. It keeps what it has made of a service for as
-// long as the answer is the same.
+// router makes routes for one template.
 type router struct {
 	x        *Execution
 	sandbox  string
 	settings func() (*settings, error)
-	offers   map[string]*offer
-	before   *claims // of the last execution
+	kept     map[string]*keptRoutes // by the tags that they are for
 	certs    map[certRef]*Certificate
 }
 
+// keptRoutes are what was made the last time: an offer is good for as long as the answer
+// is the same.
+type keptRoutes struct {
+	offers map[string]*offer
+	claims *claims
+}
+
 func newRouter(x *Execution, opt Options) *router {
-	return &router{x: x, sandbox: opt.Sandbox, settings: settingsOf(opt.Vars), offers: map[string]*offer{}, before: &claims{}, certs: map[certRef]*Certificate{}}
+	return &router{x: x, sandbox: opt.Sandbox, settings: settingsOf(opt.Vars), kept: map[string]*keptRoutes{}, certs: map[certRef]*Certificate{}}
 }
 
 // funcs are the functions for templates.
@@ -97,12 +102,12 @@ func (r *router) nginxRoutes(tags ...string) (*Routes, error) {
 	if len(tags) == 0 {
 		tags = routedTags
 	}
-	all, asked := r.ask(tags)
+	kept := r.keptFor(tags)
+	all := r.ask(tags, s, kept)
 	if r.x.waits() {
 		return &Routes{}, nil
 	}
-	r.offers = asked
-	c := newClaims(s, r.before)
+	c := newClaims(s, kept.claims)
 	from := r.sources(s)
 	for _, o := range all {
 		c.take(o, from)
@@ -113,8 +118,16 @@ func (r *router) nginxRoutes(tags ...string) (*Routes, error) {
 	for _, text := range c.notes {
 		r.x.note(text)
 	}
-	r.before = c
+	kept.claims = c
 	return c.routes(), nil
+}
+
+func (r *router) keptFor(tags []string) *keptRoutes {
+	key := strings.Join(tags, ",")
+	if r.kept[key] == nil {
+		r.kept[key] = &keptRoutes{claims: &claims{}}
+	}
+	return r.kept[key]
 }
 
 // The tags that ask for a route.
@@ -127,8 +140,8 @@ const (
 var routedTags = []string{tagHTTP, tagGRPC, tagTCP}
 
 // ask gives what services offer, the oldest first: that is the order of their claims.
-func (r *router) ask(tags []string) (all []*offer, asked map[string]*offer) {
-	asked = map[string]*offer{}
+func (r *router) ask(tags []string, s *settings, kept *keptRoutes) (all []*offer) {
+	asked := map[string]*offer{}
 	list := read(r.x.Reader, watch.Query{Kind: watch.KindServices}, []*watch.ServiceSummary{})
 	for _, summary := range list {
 		if !slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(summary.Tags, tag) }) {
@@ -138,27 +151,21 @@ func (r *router) ask(tags []string) (all []*offer, asked map[string]*offer) {
 			r.x.note("service " + quote(summary.Name) + " is left out: nobody can ask for a service of that name")
 			continue
 		}
-		o := r.offer(summary.Name, tags)
-		if o.age == 0 && o.oldest == nil {
-			continue // it has just gone, or has not come yet
+		list := r.instances(summary.Name)
+		o := kept.offers[summary.Name]
+		if o == nil || !o.of(list) {
+			o = newOffer(summary.Name, list, tags, s)
 		}
 		asked[summary.Name] = o
-		all = append(all, o)
+		if o.oldest != nil { // else it has just gone, or has not come yet
+			all = append(all, o)
+		}
 	}
+	kept.offers = asked
 	slices.SortStableFunc(all, func(a, b *offer) int {
 		return cmp.Or(cmp.Compare(a.age, b.age), strings.Compare(a.service, b.service))
 	})
-	return all, asked
-}
-
-// offer gives what a service offers, made anew only when its instances have changed.
-func (r *router) offer(name string, tags []string) *offer {
-	list := r.instances(name)
-	if o := r.offers[name]; o != nil && o.of(list) {
-		return o
-	}
-	s, _ := r.settings()
-	return newOffer(name, list, tags, s)
+	return all
 }
 
 // instances gives all instances of a service: a host stays with it when none is up.

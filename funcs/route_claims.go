@@ -3,8 +3,6 @@ package funcs
 import (
 	"cmp"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 )
@@ -271,60 +269,4 @@ func (c *claims) claimSNI(o *offer, host Nginx, port int) bool {
 	}
 	c.streams[port].Hosts = append(c.streams[port].Hosts, SNIHost{host, o.stream.Name})
 	return true
-}
-
-// routes gives all that was claimed, in order, and where it is as before the very same.
-func (c *claims) routes() *Routes {
-	r := &Routes{Upstreams: c.upstreams, Splits: c.splits, StreamUpstreams: c.streamUpstreams}
-	for _, list := range [][]*Upstream{r.Upstreams, r.StreamUpstreams} {
-		slices.SortFunc(list, func(a, b *Upstream) int { return strings.Compare(string(a.Name), string(b.Name)) })
-	}
-	slices.SortFunc(r.Splits, func(a, b *Split) int { return strings.Compare(a.Service, b.Service) })
-	listens := map[int]bool{c.settings.http: true}
-	files := map[Nginx]bool{}
-	for _, key := range slices.SortedFunc(maps.Keys(c.sites), siteKey.compare) {
-		site := c.sites[key]
-		slices.SortFunc(site.Locations, func(a, b Location) int { return strings.Compare(string(a.Path), string(b.Path)) })
-		if old := c.before.sites[key]; old != nil && old.equal(site) {
-			site = old
-			c.sites[key] = old
-		}
-		r.Sites = append(r.Sites, site)
-		listens[key.port] = true
-		if cert := site.Certificate; cert != nil && cert.PEM != "" && !files[cert.Path] {
-			files[cert.Path] = true
-			r.Certificates = append(r.Certificates, cert)
-		}
-	}
-	for _, port := range slices.Sorted(maps.Keys(listens)) {
-		kind := portHTTP
-		if p := c.ports[port]; p != nil {
-			kind = p.kind
-		}
-		r.Listens = append(r.Listens, &Listen{c.listen(port, kind), kind == portHTTPS})
-	}
-	r.Streams = c.sortedStreams()
-	c.before = nil // which would keep all that ever was
-	return r
-}
-
-func (c *claims) sortedStreams() (all []*Stream) {
-	for _, port := range slices.Sorted(maps.Keys(c.streams)) {
-		s := c.streams[port]
-		slices.SortFunc(s.Hosts, func(a, b SNIHost) int { return strings.Compare(string(a.Host), string(b.Host)) })
-		if old := c.before.streams[port]; old != nil && old.Listen == s.Listen && old.Pass == s.Pass && slices.Equal(old.Hosts, s.Hosts) {
-			s = old
-			c.streams[port] = old
-		}
-		all = append(all, s)
-	}
-	return all
-}
-
-func (k siteKey) compare(o siteKey) int {
-	return cmp.Or(cmp.Compare(k.port, o.port), strings.Compare(string(k.host), string(o.host)))
-}
-
-func (s *Site) equal(o *Site) bool {
-	return s.Host == o.Host && s.Listen == o.Listen && s.Certificate == o.Certificate && s.Whole == o.Whole && slices.Equal(s.Locations, o.Locations)
 }

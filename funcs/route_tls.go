@@ -51,11 +51,11 @@ func (s *sources) certificate(ref certRef) (*Certificate, error) {
 	return s.checked(ref, path, text, text, "key "+quote(key))
 }
 
-// fromFile looks whether the file is there: a template waits for one that it reads.
+// fromFile looks whether the file can be read: a template waits for one that it reads.
 func (s *sources) fromFile(ref certRef) (*Certificate, error) {
 	path := filepath.Join(s.settings.tlsDir, ref.name+".pem")
-	if _, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("%s: there is no file %s", metaTLS, quote(path))
+	if !readable(path) {
+		return nil, fmt.Errorf("%s: there is no file %s that can be read", metaTLS, quote(path))
 	}
 	q, err := watch.ParseFile(path, s.sandbox)
 	if err != nil {
@@ -63,6 +63,19 @@ func (s *sources) fromFile(ref certRef) (*Certificate, error) {
 	}
 	text := read(s.x.Reader, q, "")
 	return s.checked(ref, path, text, "", "file "+quote(path))
+}
+
+// readable tells whether there is a file that can be read.
+func readable(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return false
+	}
+	return file.Close() == nil
 }
 
 // checked gives a certificate that nginx can use, the same as before if it is.

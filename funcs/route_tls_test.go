@@ -80,6 +80,10 @@ func TestSitesWithTLS(t *testing.T) {
 	w.add("bad", http1, "nginx_tls", "kv:bad")
 	w.add("none", http1, "nginx_tls", "kv:none")
 	w.add("nofile", http1, "nginx_tls", "file:none")
+	w.add("folder", http1, "nginx_tls", "file:folder")
+	if err := os.Mkdir(filepath.Join(dir, "folder.pem"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	r := w.routes()
 	w.want("sites", sites(r), []string{
 		"80 web.example.com/ redirect", "80 web.example.com/api redirect", "80 web.example.com/plain plain",
@@ -91,6 +95,7 @@ func TestSitesWithTLS(t *testing.T) {
 		`service "bad" is left out: nginx_tls: key "nginx/tls/bad": want a certificate`,
 		`service "none" is left out: nginx_tls: there is no key "nginx/tls/none"`,
 		`service "nofile" is left out: nginx_tls: there is no file `,
+		`service "folder" is left out: nginx_tls: there is no file `,
 	)
 	if len(r.Certificates) != 1 || r.Certificates[0].PEM != cert+key || string(r.Certificates[0].Path) != dir+"/consul/web.pem" {
 		t.Errorf("got %+v", r.Certificates)
