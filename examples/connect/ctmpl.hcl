@@ -11,6 +11,7 @@ vars {                    # for all templates
   max_fails       = "1"   # one that has failed is left alone
   fail_timeout    = "5s"  # for this time, and then tried again
   connect_timeout = "1s"  # with the handshake; then the next instance is asked
+  keepalive_time  = "5s"  # a connection for HTTP is made anew, so that a denial is noticed
 }
 
 # TCP: any member of the mesh may answer, and nobody else.

@@ -144,6 +144,48 @@ func (s *story) denied(ctx context.Context) error {
 		}
 	}
 	s.say("allowed again: both ways are open after %s (fail_timeout = 5s)", ms(time.Since(start)))
+	return s.deniedHTTP(ctx)
+}
+
+// deniedHTTP does so with service2, while nginx has connections that it keeps.
+func (s *story) deniedHTTP(ctx context.Context) error {
+	requests := servers.StartLoad(servers.LoadOptions{Addr: s.service2, Pause: 10 * time.Millisecond})
+	defer requests.Stop()
+	if err := servers.Wait(ctx, func() error {
+		if r := requests.Result(); r.Requests < 200 {
+			return fmt.Errorf("%d requests have been answered", r.Requests)
+		}
+		return nil
+	}); err != nil {
+		return err
+	}
+	start := time.Now()
+	if err := s.intend(ctx, "service2", api.IntentionActionDeny); err != nil {
+		return err
+	}
+	failed := 0 // without an answer between
+	err := servers.Wait(ctx, func() error {
+		now := requests.Take()
+		if failed += now.Failures; len(now.Backends) > 0 {
+			failed = 0
+		}
+		if failed < 20 {
+			return fmt.Errorf("service2 still answers: %s", now)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	s.say("HTTP: no answer any more after %s, when the connections that nginx keeps are used up (keepalive_time = 5s)", ms(time.Since(start)))
+	if err := s.intend(ctx, "service2", api.IntentionActionAllow); err != nil {
+		return err
+	}
+	for _, backend := range s.backends {
+		if err := s.answers(ctx, backend); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
