@@ -310,3 +310,18 @@ func TestRoutesStayTheSame(t *testing.T) {
 		t.Error("another percentage concerns the split alone")
 	}
 }
+
+// An upstream with bounded connections is another one: that of before is shared.
+func TestUpstreamWithin(t *testing.T) {
+	up := &Upstream{Name: "web", Keepalive: 16}
+	bounded, err := up.Within("1m30s")
+	if err != nil || bounded.KeptFor != "90s" || bounded.Name != "web" || up.KeptFor != "" {
+		t.Errorf("got %+v, %v, and before %+v", bounded, err, up)
+	}
+	if _, err := up.Within("1s; x"); err == nil {
+		t.Error("no time is taken for one")
+	}
+	if none, err := (*Upstream)(nil).Within("1s"); none != nil || err != nil {
+		t.Errorf("nothing gives %v, %v", none, err)
+	}
+}

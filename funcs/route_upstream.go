@@ -20,7 +20,21 @@ type Upstream struct {
 	Zone      Nginx // name and size
 	Balance   Nginx // a directive, or ""
 	Keepalive int   // 0: none, as in stream
+	KeptFor   Nginx // how long each of these may serve; "": as long as nginx lets it
 	Servers   []Server
+}
+
+// Within gives the upstream with connections that serve for no longer than a time, such as
+// "10s", before they are made anew: as long may pass until the other end looks again at
+// whether they are allowed.
+func (u *Upstream) Within(time any) (*Upstream, error) {
+	limit, err := nginxDuration(time)
+	if u == nil || err != nil {
+		return nil, err
+	}
+	bounded := *u
+	bounded.KeptFor = limit
+	return &bounded, nil
 }
 
 // Server is one instance.
