@@ -37,8 +37,6 @@ type Scheduler struct {
 	room    int // for how many queries there is, in all lanes
 	running map[*entry]struct{}
 	workers sync.WaitGroup
-	started int // workers; never more than Options.Connections
-	jobs    chan job
 	results chan result
 	health  health
 	fatal   error
@@ -99,7 +97,6 @@ func NewScheduler(src Source, store *Store, opt Options) *Scheduler {
 		lanes:   newLanes(),
 		tower:   newTower(src),
 		running: map[*entry]struct{}{},
-		jobs:    make(chan job),
 		results: make(chan result),
 		health:  health{name: opt.Name, log: opt.Log, retry: opt.Retry, problems: map[string]int{}},
 	}
@@ -151,20 +148,13 @@ func (s *Scheduler) Run(ctx context.Context) error {
 	return s.fatal
 }
 
-// work is one worker: it holds at most one connection at a time.
-func (s *Scheduler) work(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case j := <-s.jobs:
-			answer, err := s.src.Fetch(j.ctx, j.q, j.after, j.hold)
-			select {
-			case <-ctx.Done():
-				return
-			case s.results <- result{e: j.e, answer: answer, err: err}:
-			}
-		}
+// work asks once, and hands over what comes. Each question has a goroutine of its own: the stack
+// of one that has read an answer would stay large for the minute that the next one waits.
+func (s *Scheduler) work(ctx context.Context, j job) {
+	answer, err := s.src.Fetch(j.ctx, j.q, j.after, j.hold)
+	select {
+	case <-ctx.Done():
+	case s.results <- result{e: j.e, answer: answer, err: err}:
 	}
 }
 
@@ -259,12 +249,6 @@ func (s *Scheduler) start(ctx context.Context, l *lane, now time.Time) {
 	}
 	s.running[e] = struct{}{}
 	l.running++
-	if s.started < len(s.running) {
-		s.started++
-		s.workers.Go(func() { s.work(ctx) })
-	}
-	select {
-	case s.jobs <- job{e: e, ctx: jobCtx, q: e.q, after: after, hold: e.hold}:
-	case <-ctx.Done():
-	}
+	j := job{e: e, ctx: jobCtx, q: e.q, after: after, hold: e.hold}
+	s.workers.Go(func() { s.work(ctx, j) })
 }
