@@ -10,18 +10,14 @@ import (
 // chiSquared tells how far counts are from what is expected of weights: the sum of
 // (counted - expected)²/expected (Pearson). What has no weight has to have no count.
 func chiSquared(counts, weights map[string]int) (float64, error) {
-	total, sum := 0, 0
-	for _, weight := range weights {
-		sum += weight
-	}
 	for name, n := range counts {
-		if total += n; weights[name] == 0 {
+		if weights[name] == 0 {
 			return 0, fmt.Errorf("%s has answered %d requests and has no weight", name, n)
 		}
 	}
 	var x float64
 	for name, weight := range weights {
-		expected := float64(total) * float64(weight) / float64(sum)
+		expected := float64(sum(counts)*weight) / float64(sum(weights))
 		x += (float64(counts[name]) - expected) * (float64(counts[name]) - expected) / expected
 	}
 	return x, nil
@@ -41,15 +37,18 @@ func even(weights map[string]int) map[string]int {
 	return same
 }
 
-// list prints weights and counts as "worker-127.0.0.2 10: 48.7%, …".
+// list prints weights and counts as "worker-127.0.0.2 weight 10: 48.7%, …".
 func list(counts, weights map[string]int) string {
-	total := 0
-	for _, n := range counts {
-		total += n
-	}
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(weights)) {
-		parts = append(parts, fmt.Sprintf("%s %d: %.1f%%", name, weights[name], 100*float64(counts[name])/float64(total)))
+		parts = append(parts, fmt.Sprintf("%s weight %d: %.1f%%", name, weights[name], 100*float64(counts[name])/float64(sum(counts))))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func sum(m map[string]int) (total int) {
+	for _, n := range m {
+		total += n
+	}
+	return total
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"syscall"
 	"time"
 )
 
@@ -58,9 +57,8 @@ func (s *story) kill(ctx context.Context) error {
 	if err := s.follow(ctx, k.id, 0, before); err != nil {
 		return err
 	}
-	status := k.child.cmd.ProcessState.Sys().(syscall.WaitStatus)
-	s.say("%s is killed (%s): the check takes it out after %s. %d requests meanwhile: nginx got no answer %d times, and asked another worker",
-		k.id, status.Signal(), ms(time.Since(start)), s.traffic.Result().Requests-requests, s.retried(k.addr))
+	s.say("%s gets SIGKILL: the check takes it out after %s. %d requests meanwhile: nginx got no answer %d times, and asked another worker",
+		k.id, ms(time.Since(start)), s.traffic.Result().Requests-requests, s.retried(k.addr))
 	if s.retried(k.addr) == 0 {
 		return fmt.Errorf("nginx has never asked %s after its end: nothing is shown", k.id)
 	}

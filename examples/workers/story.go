@@ -103,7 +103,7 @@ func (s *story) run(ctx context.Context, step step) error {
 	if err != nil {
 		return fmt.Errorf("%w%s", err, s.logs())
 	}
-	s.say("nginx was reloaded %d times in %s", s.reloads()-reloads, ms(time.Since(start)))
+	s.say("reloads of nginx: %d in %s", s.reloads()-reloads, ms(time.Since(start)))
 	return nil
 }
 
@@ -111,6 +111,9 @@ func (s *story) run(ctx context.Context, step step) error {
 func (s *story) stop() error {
 	if s.traffic != nil {
 		s.traffic.Stop()
+	}
+	for _, k := range s.workers { // all at once: each takes its time
+		k.child.terminate()
 	}
 	return s.world.stop()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/ctmpl/ctmpl/internal/servers"
 )
@@ -28,14 +29,9 @@ func (s *story) take(ctx context.Context, n int) (map[string]int, error) {
 // sample is how many requests a share is measured by.
 const sample = 600
 
-// wantShare checks that requests follow the weights of nginx's file, which are to stay the
-// same meanwhile.
+// wantShare checks that requests follow the weights of nginx's file.
 func (s *story) wantShare(ctx context.Context) error {
-	weights, err := s.weights()
-	if err != nil {
-		return err
-	}
-	counts, err := s.take(ctx, sample)
+	counts, weights, err := s.measure(ctx)
 	if err != nil {
 		return err
 	}
@@ -44,11 +40,27 @@ func (s *story) wantShare(ctx context.Context) error {
 		return err
 	}
 	bound := bounds[len(weights)-1]
-	s.say("weight and share: %s", list(counts, weights))
+	s.say("share of %d requests: %s", sum(counts), list(counts, weights))
 	evenly, _ := chiSquared(counts, even(weights)) // the error would be that of above
 	s.say("chi-squared against the weights %.2f (at most %.2f), against even shares %.2f", x, bound, evenly)
 	if x > bound {
 		return fmt.Errorf("the requests do not follow the weights: %v of %v", counts, weights)
 	}
 	return nil
+}
+
+// measure gives how many requests each worker has answered, and the weights, which were the
+// same all that time.
+func (s *story) measure(ctx context.Context) (counts, weights map[string]int, err error) {
+	for {
+		if weights, err = s.weights(); err != nil {
+			return nil, nil, err
+		}
+		if counts, err = s.take(ctx, sample); err != nil {
+			return nil, nil, err
+		}
+		if after, err := s.weights(); err != nil || maps.Equal(weights, after) {
+			return counts, weights, err
+		}
+	}
 }

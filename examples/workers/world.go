@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -176,11 +175,4 @@ func (w *world) stop() error {
 func (w *world) logs() string {
 	tail := func(text string) string { return text[max(0, len(text)-4096):] }
 	return fmt.Sprintf("\nctmpl said:\n%s\nnginx said:\n%s", tail(w.ctmpl.said()), tail(w.nginx.Log()))
-}
-
-// dump gives the configuration as nginx reads it.
-func (w *world) dump(ctx context.Context) (string, error) {
-	args := w.nginx.Args("-T", "-q")
-	out, err := exec.CommandContext(ctx, args[0], args[1:]...).Output()
-	return string(out), err
 }
