@@ -12,7 +12,7 @@ import (
 	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
-var serverLine = regexp.MustCompile(`(?m)^\s*server \S+ weight=(\d+); # (\S+)$`)
+var serverLine = regexp.MustCompile(`(?m)^\s*server \S+ weight=(\d+); # (\S+) on `)
 
 // weights gives the weights of nginx's file by the IDs of the workers.
 func (w *world) weights() (map[string]int, error) {

@@ -34,14 +34,14 @@ func newMember(o options) (*member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-consul %q: %w", o.consul, err)
 	}
-	ip, port := addr.Addr().String(), int(addr.Port())
+	ip := addr.Addr().String()
 	m := &member{
 		id: o.service + "-" + ip, meter: newMeter(o.slots, o.loadFile),
-		client: client, key: fmt.Sprintf("%s/%s:%d", o.service, ip, port),
+		client: client, key: o.service + "/" + addr.String(),
 	}
 	m.told.Store("")
 	m.registration = &api.AgentServiceRegistration{
-		ID: m.id, Name: o.service, Address: ip, Port: port,
+		ID: m.id, Name: o.service, Address: ip, Port: int(addr.Port()),
 		Check: &api.AgentServiceCheck{
 			HTTP: "http://" + addr.String() + "/status", Interval: o.check.String(), Timeout: o.checkTimeout.String(),
 			Status: api.HealthPassing, // it listens already
