@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
 	"io"
 	"net"
@@ -115,11 +116,14 @@ func survey(ctx context.Context, addr string, users []string) (census, error) {
 	return c, context.Cause(ctx)
 }
 
+// runName is part of all names: each run has users of its own.
+var runName = rand.Text()
+
 // people gives n users.
 func people(n int) []string {
 	users := make([]string, n)
 	for i := range users {
-		users[i] = fmt.Sprintf("user-%d", i)
+		users[i] = fmt.Sprintf("%s-%d", runName, i)
 	}
 	return users
 }
