@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -87,6 +88,9 @@ func (s *story) change(ctx context.Context, do func(context.Context) error, want
 	}
 	c := changeOf(s.had, after, visits, start)
 	s.had = after
+	if c.moved == 0 {
+		return c, errors.New("nobody has moved")
+	}
 	s.moves = append(s.moves, c.last)
 	return c, nil
 }
