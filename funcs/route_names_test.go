@@ -89,6 +89,8 @@ func TestSplitsOfRoutes(t *testing.T) {
 		"1":              {"$split_web", "_canary.web=8003 _stable.web=8001,8002", ""},
 		"99":             {"$split_web", "_canary.web=8003 _stable.web=8001,8002", ""},
 		"100":            {"web", "web=8003", ""},
+		"100\n":          {"web", "web=8003", ""}, // of echo 100 | consul kv put KEY -
+		"\n":             {"web", "web=8001,8002", "want a whole number, 0 to 100"},
 		"-1":             {"web", "web=8001,8002", `service "web" has no canary: key "release/web/canary": want a whole number, 0 to 100`},
 		"101":            {"web", "web=8001,8002", "want a whole number, 0 to 100"},
 		"abc":            {"web", "web=8001,8002", "want a whole number, 0 to 100"},

@@ -2,6 +2,7 @@ package funcs
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/ctmpl/ctmpl/watch"
 )
@@ -36,14 +37,15 @@ func (s *sources) below(prefix string) map[string]string {
 }
 
 // percent gives how many of a hundred clients are to get the canary of a service. ok is
-// false when there is nothing about it. A value that is none means 0.
+// false when there is nothing about it. A value that is none means 0; a line's end behind
+// it, as echo gives, is nothing to fail for.
 func (s *sources) percent(service string) (percent int, ok bool, err error) {
 	key := s.settings.canary + service + "/canary"
 	text, ok := s.below(s.settings.canary)[key]
 	if !ok || text == "" {
 		return 0, false, nil
 	}
-	percent, err = wholeFrom(text, 0, 100)
+	percent, err = wholeFrom(strings.TrimSpace(text), 0, 100)
 	if err != nil {
 		return 0, true, fmt.Errorf("service %s has no canary: key %s: %w", quote(service), quote(key), err)
 	}
