@@ -8,12 +8,13 @@
 //   - A Fetch ends: when the answer is there, when ctx ends, or when the agent has
 //     been silent for a while longer than it was asked to hold, since it was asked. It may be
 //     held for less.
-//   - It never has more connections open than its budget, but for one of HTTP/2 now and then.
-//     The budget is what is configured until the agent refuses connections; then it shrinks
-//     below what the agent takes, and grows back slowly. This is said once, and no query fails
-//     for it that was refused a few times.
-//   - Over HTTPS it speaks HTTP/2 when the agent does: thousands of queries on some
-//     30 connections.
+//   - It never has more connections open than its budget, but for those of HTTP/2 that the agent
+//     wants to end, until their queries have ended. The budget is what is configured until the
+//     agent refuses connections; then it shrinks below what the agent takes, and grows back
+//     slowly. This is said once, and no query fails for it that was refused a few times.
+//   - Over HTTPS it speaks HTTP/2 when the agent does: 6,000 queries on at most 30 connections,
+//     of which none is made before it is needed.
+//   - Of what need not be waited for, it asks no more than 200 questions at a time.
 //   - No more requests begin in a second than are configured; the second one of the agent's
 //     own node, which needs its name first, is not counted.
 //   - A wait that a proxy cuts off is no failure, and loses no change.
