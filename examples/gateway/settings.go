@@ -88,7 +88,8 @@ func (w *world) args(reload string) []string {
 func (w *world) vars() map[string]string {
 	in := func(name string) string { return filepath.Join(w.dir, name) }
 	return map[string]string{
-		"address": "127.0.0.1", "user": "", "temp_dir": w.dir, "modules": in("modules-enabled/*.conf"), "pid": in("nginx.pid"),
+		"address": "127.0.0.1", "user": "", "open_files": "", "temp_dir": w.dir,
+		"modules": in("modules-enabled/*.conf"), "pid": in("nginx.pid"),
 		"error_log": in("error.log"), "access_log": in("access.log"), "stream_log": in("stream.log"),
 		"http_listen": strconv.Itoa(w.ports.http), "https_listen": strconv.Itoa(w.ports.https),
 		"grpc_listen": strconv.Itoa(w.ports.grpc), "tls_listen": strconv.Itoa(w.ports.tls),

@@ -89,11 +89,28 @@ func (w *world) startNginx(ctx context.Context) error {
 		return err
 	}
 	w.cleanup(w.nginx.Stop)
+	before := w.nginx.Workers()
 	w.ctmpl, err = startDaemon(w.dir, binary, env, w.args(w.nginx.ReloadCommand())...)
 	if err != nil {
 		return err
 	}
 	w.cleanup(w.ctmpl.stop)
+	if w.handwritten {
+		return nil
+	}
+	return w.firstReload(ctx, before)
+}
+
+// firstReload waits for what ctmpl owes nginx: it could not reload it with -once, when
+// nginx did not run. Else the workers of after that would pass for those of a step.
+func (w *world) firstReload(ctx context.Context, before []int) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	ctx, release := w.ctmpl.bound(ctx)
+	defer release()
+	if err := w.replaced(ctx, before); err != nil {
+		return fmt.Errorf("wait for the first reload: %w%s", err, w.logs())
+	}
 	return nil
 }
 
