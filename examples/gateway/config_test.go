@@ -62,3 +62,30 @@ func wantParts(t *testing.T, text string, parts map[string]int) {
 		}
 	}
 }
+
+// TestOddServices shows what services do that cannot be reached as they are: the shipped
+// template leaves them out and says so, the hand-written one gives nothing at all.
+func TestOddServices(t *testing.T) {
+	t.Parallel()
+	binary, err := buildCtmpl(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "-once", "-dry", "-catalog", "testdata/odd.hcl", "-config", "ctmpl.hcl")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	wantParts(t, string(out), map[string]int{
+		"server_name api.v2.example.com;":                   1,
+		"listen 7025;":                                      1, // of my-mail-7025
+		`service \"größe\" is left out`:                     1,
+		`service \"front-end\" is left out of TCP`:          1,
+		`instance \"web\" on node \"consul-1\" is left out`: 1,
+		"no.such.host":                                      0,
+	})
+	out, err = exec.CommandContext(t.Context(), binary, "-once", "-dry", "-catalog", "testdata/odd.hcl", "-config", "handwritten.hcl").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "größe") || strings.Contains(string(out), "server_name") {
+		t.Errorf("with the hand-written template: %v\n%s", err, out)
+	}
+}
