@@ -78,7 +78,7 @@ func TestOddServices(t *testing.T) {
 	}
 	wantParts(t, string(out), map[string]int{
 		"server_name api.v2.example.com;":                   1,
-		"listen 7025;":                                      1, // of my-mail-7025
+		"listen 9025;":                                      1, // of my-mail-9025
 		`service \"größe\" is left out`:                     1,
 		`service \"front-end\" is left out of TCP`:          1,
 		`instance \"web\" on node \"consul-1\" is left out`: 1,

@@ -23,9 +23,9 @@ template {
   urgent      = "removals" # an instance that leaves does not wait
 
   vars {
-    domain       = "example.com"     # httpfront is at httpfront.example.com
-    tls_listen   = "8443"            # TLS that passes through by host
-    ports        = "5000-9999,20000-32767" # that services may have of their own
+    domain       = "example.com" # httpfront is at httpfront.example.com
+    tls_listen   = "8443"        # for TLS that passes through by host
+    ports        = "9000-9999,20000-29999" # that services may have of their own
     max_fails    = "3"
     fail_timeout = "60s"
   }

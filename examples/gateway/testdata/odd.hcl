@@ -26,7 +26,7 @@ service {
 }
 
 service {
-  name = "my-mail-7025"
+  name = "my-mail-9025"
   node = "consul-1"
   tags = ["tcp"]
   port = 3
