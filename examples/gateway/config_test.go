@@ -9,7 +9,7 @@ import (
 // dry runs ctmpl in this directory as the README does, without Consul.
 func dry(t *testing.T, binary string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), binary, append([]string{"-once", "-dry", "-catalog", "catalog.hcl"}, args...)...)
+	cmd := exec.CommandContext(t.Context(), binary, append([]string{"-once", "-dry"}, args...)...)
 	out, err := cmd.Output()
 	if err != nil {
 		t.Fatalf("%s: %v", cmd, err)
@@ -17,20 +17,32 @@ func dry(t *testing.T, binary string, args ...string) string {
 	return string(out)
 }
 
-// TestWithoutConsul wants ctmpl.hcl to give what the command line gives, and
-// catalog.hcl to be the picture of the README.
+// TestWithoutConsul wants the catalog to be the picture of the README, with either
+// template, and handwritten.hcl to give what the command line gives.
 func TestWithoutConsul(t *testing.T) {
 	t.Parallel()
 	binary, err := buildCtmpl(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	byFlag := dry(t, binary, "-template", "nginx.conf.tmpl:/etc/nginx/nginx.conf:nginx -s reload")
-	byFile := dry(t, binary, "-config", "ctmpl.hcl")
+	shipped := dry(t, binary, "-catalog", "catalog", "-config", "ctmpl.hcl")
+	wantParts(t, shipped, map[string]int{
+		"server 192.168.0.": 8,
+		"server 192.168.0.129:32769 max_fails=3 fail_timeout=60s;": 1,
+		"server_name httpfront.example.com;":                       1,
+		"listen 9999;":                                             1,
+		"listen 9443;":                                             1,
+		"listen 8443;":                                             1,
+		"shop.example.com shop;":                                   1,
+		"bank.example.com bank;":                                   1,
+		"httpbackend":                                              0,
+	})
+	byFlag := dry(t, binary, "-catalog", "catalog/services.hcl", "-template", "nginx.conf.tmpl:/etc/nginx/nginx.conf:nginx -s reload")
+	byFile := dry(t, binary, "-catalog", "catalog/services.hcl", "-config", "handwritten.hcl")
 	if byFlag != byFile {
 		t.Errorf("with -template\n%s\nwith -config\n%s", byFlag, byFile)
 	}
-	for part, want := range map[string]int{
+	wantParts(t, byFlag, map[string]int{
 		"server 192.168.0.": 6,
 		"server 192.168.0.129:32769 max_fails=3 fail_timeout=60 weight=1;": 1,
 		"server_name httpfront.example.com;":                               1,
@@ -38,9 +50,42 @@ func TestWithoutConsul(t *testing.T) {
 		"listen 9999; proxy_pass tcpfront-9999;":                           1,
 		"listen 9443; proxy_pass tlsfront-9443;":                           1,
 		"httpbackend":                                                      0,
-	} {
-		if got := strings.Count(byFlag, part); got != want {
-			t.Errorf("%q is there %d times, want %d:\n%s", part, got, want, byFlag)
+	})
+}
+
+// wantParts wants each part in the text as often as is said.
+func wantParts(t *testing.T, text string, parts map[string]int) {
+	t.Helper()
+	for part, want := range parts {
+		if got := strings.Count(text, part); got != want {
+			t.Errorf("%q is there %d times, want %d:\n%s", part, got, want, text)
 		}
+	}
+}
+
+// TestOddServices shows what services do that cannot be reached as they are: the shipped
+// template leaves them out and says so, the hand-written one gives nothing at all.
+func TestOddServices(t *testing.T) {
+	t.Parallel()
+	binary, err := buildCtmpl(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "-once", "-dry", "-catalog", "testdata/odd.hcl", "-config", "ctmpl.hcl")
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	wantParts(t, string(out), map[string]int{
+		"server_name api.v2.example.com;":                   1,
+		"listen 9025;":                                      1, // of my-mail-9025
+		`service \"größe\" is left out`:                     1,
+		`service \"front-end\" is left out of TCP`:          1,
+		`instance \"web\" on node \"consul-1\" is left out`: 1,
+		"no.such.host":                                      0,
+	})
+	out, err = exec.CommandContext(t.Context(), binary, "-once", "-dry", "-catalog", "testdata/odd.hcl", "-config", "handwritten.hcl").CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "größe") || strings.Contains(string(out), "server_name") {
+		t.Errorf("with the hand-written template: %v\n%s", err, out)
 	}
 }

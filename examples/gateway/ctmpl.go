@@ -6,10 +6,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/ctmpl/ctmpl/internal/spawn"
 )
 
 // buildCtmpl builds the program of this repository into dir.
@@ -57,25 +58,14 @@ func startDaemon(dir, binary string, env []string, args ...string) (*daemon, err
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = childAttr()
 	d := &daemon{log: path, cmd: cmd, done: make(chan struct{})}
-	started := make(chan error)
-	go d.attend(started)
-	if err := <-started; err != nil {
+	if err := spawn.Start(cmd); err != nil {
 		return nil, fmt.Errorf("start ctmpl: %w", err)
 	}
+	go func() {
+		defer close(d.done)
+		_ = cmd.Wait() // ProcessState says it better
+	}()
 	return d, nil
-}
-
-// attend starts the process and waits for its end on one and the same thread: the
-// child is told of its parent's death when the thread that made it ends.
-func (d *daemon) attend(started chan<- error) {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	defer close(d.done)
-	err := d.cmd.Start()
-	started <- err
-	if err == nil {
-		_ = d.cmd.Wait() // ProcessState says it better
-	}
 }
 
 // bound gives a context that ends when ctmpl does.

@@ -1,5 +1,6 @@
-# The command line of the README as a file, with what only ctmpl has: a file that nginx
-# does not take never goes live, and a catalog that is emptied does not empty nginx.
+# nginx as the gateway of the services with the tags http and tcp:
+#
+#   ctmpl -config ctmpl.hcl
 
 consul {
   address = "127.0.0.1:8500"
@@ -16,9 +17,16 @@ guard {                # hold back what looks like an accident,
 }
 
 template {
-  source      = "nginx.conf.tmpl"
+  source      = "@nginx/gateway.conf"
   destination = "/etc/nginx/nginx.conf"
-  format      = "nginx"    # no value from Consul changes the structure of the file
   reload      = "nginx"    # check the file first, reload, see that it was taken over
   urgent      = "removals" # an instance that leaves does not wait
+
+  vars {
+    domain       = "example.com" # httpfront is at httpfront.example.com
+    tls_listen   = "8443"        # for TLS that passes through by host
+    ports        = "9000-9999,20000-29999" # that services may have of their own
+    max_fails    = "3"
+    fail_timeout = "60s"
+  }
 }

@@ -25,10 +25,19 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// TestStory plays every step against real servers.
+// TestStory plays every step against real servers, with either template.
 func TestStory(t *testing.T) {
 	t.Parallel()
-	s, err := newStory(t.Context(), t.Logf)
+	for name, handwritten := range map[string]bool{"shipped": false, "handwritten": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testStory(t, handwritten)
+		})
+	}
+}
+
+func testStory(t *testing.T, handwritten bool) {
+	s, err := newStory(t.Context(), handwritten, t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +46,7 @@ func TestStory(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for _, step := range steps {
+	for _, step := range steps(handwritten) {
 		t.Run(step.title, func(t *testing.T) {
 			s.say = t.Logf
 			if err := s.run(t.Context(), step); err != nil {
@@ -46,6 +55,9 @@ func TestStory(t *testing.T) {
 		})
 		if t.Failed() {
 			return // each step builds on the ones before
+		}
+		if step.title == "TLS passes through by the host that the client asks for" { // all kinds of services are there
+			compareFile(t, s)
 		}
 	}
 }
@@ -137,7 +149,7 @@ func (p *program) children() []string {
 func TestMissingServer(t *testing.T) {
 	t.Setenv("HOME", t.TempDir())
 	t.Setenv("XDG_CACHE_HOME", "")
-	err := play(t.Context(), t.Output())
+	err := play(t.Context(), false, t.Output())
 	if err == nil || !strings.Contains(err.Error(), "go run ./internal/tools/install consul") {
 		t.Errorf("without consul the error is %v", err)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/hashicorp/consul/api"
 
@@ -17,7 +18,8 @@ type service struct {
 	inner     int    // the port inside of the container
 	tags      []string
 	address   string
-	port      int // the port on the node
+	port      int               // the port on the node
+	meta      map[string]string // beside the version
 }
 
 // id has the form host:container:port.
@@ -27,9 +29,11 @@ func (s service) id(node *servers.Consul) string {
 
 // register registers a service on a node with the check, which may be nil.
 func (s service) register(ctx context.Context, node *servers.Consul, check *api.AgentServiceCheck) error {
+	meta := map[string]string{"version": "v1"}
+	maps.Copy(meta, s.meta)
 	registration := &api.AgentServiceRegistration{
 		ID: s.id(node), Name: s.name, Tags: s.tags, Address: s.address, Port: s.port,
-		Meta: map[string]string{"version": "v1"}, Check: check,
+		Meta: meta, Check: check,
 	}
 	if err := node.Client.Agent().ServiceRegisterOpts(registration, api.ServiceRegisterOpts{}.WithContext(ctx)); err != nil {
 		return fmt.Errorf("register %s: %w", registration.ID, err)
@@ -51,7 +55,16 @@ func healthCheck(url string) *api.AgentServiceCheck {
 	return &api.AgentServiceCheck{HTTP: url, Interval: "1s", Timeout: "1s", Status: api.HealthPassing}
 }
 
-// failedCheck stays critical.
+// failedCheck stays critical until somebody says that it passes.
 func failedCheck() *api.AgentServiceCheck {
 	return &api.AgentServiceCheck{TTL: "24h", Status: api.HealthCritical}
+}
+
+// pass says that the failedCheck of a service passes.
+func (s service) pass(ctx context.Context, node *servers.Consul) error {
+	query := (&api.QueryOptions{}).WithContext(ctx)
+	if err := node.Client.Agent().UpdateTTLOpts("service:"+s.id(node), "", api.HealthPassing, query); err != nil {
+		return fmt.Errorf("let the check of %s pass: %w", s.id(node), err)
+	}
+	return nil
 }

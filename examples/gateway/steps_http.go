@@ -69,14 +69,9 @@ func (s *story) appear(ctx context.Context) error {
 // addFront starts and registers an instance of httpfront, and waits until nginx
 // sends requests to it.
 func (s *story) addFront(ctx context.Context, n int, node *servers.Consul) error {
-	svc := httpService("httpfront", n, "http")
-	c, err := startContainer(node, svc, front(svc.container, node, &s.fallbacks))
-	if err != nil {
-		return err
-	}
-	s.cleanup(c.kill)
 	start := time.Now()
-	if err := c.register(ctx); err != nil {
+	c, err := s.startFront(ctx, n, node)
+	if err != nil {
 		return err
 	}
 	if err := s.inFile(ctx, c.addr, true); err != nil {
@@ -91,7 +86,19 @@ func (s *story) addFront(ctx context.Context, n int, node *servers.Consul) error
 	return nil
 }
 
-// wantSpread checks that the next n requests reach all instances about alike.
+// startFront starts and registers an instance of httpfront.
+func (s *story) startFront(ctx context.Context, n int, node *servers.Consul) (*container, error) {
+	svc := httpService("httpfront", n, "http")
+	c, err := startContainer(node, svc, front(svc.container, node, &s.fallbacks))
+	if err != nil {
+		return nil, err
+	}
+	s.cleanup(c.kill)
+	return c, c.register(ctx)
+}
+
+// wantSpread checks that the next n requests reach all instances about alike, and
+// nobody else.
 func (s *story) wantSpread(ctx context.Context, n int) error {
 	if _, err := s.traffic.take(ctx, 0); err != nil {
 		return err
@@ -102,6 +109,9 @@ func (s *story) wantSpread(ctx context.Context, n int) error {
 	}
 	got := counts(result, 0)
 	s.say("%d requests, 0 failed: %s", result.Requests, list(got))
+	if len(got) != len(s.fronts) {
+		return fmt.Errorf("%d instances answer, and there should be %d", len(got), len(s.fronts))
+	}
 	for name := range s.fronts {
 		if got[name]*len(s.fronts) < result.Requests/2 {
 			return fmt.Errorf("%s gets less than half of its share", name)

@@ -22,7 +22,7 @@ func (s *story) killLeader(ctx context.Context) error {
 		return err
 	}
 	s.say("%s killed: %s leads %s later", leader.Node, next.Node, ms(time.Since(start)))
-	if err := s.addFront(ctx, 6, next); err != nil {
+	if err := s.addFront(ctx, 7, next); err != nil {
 		return err
 	}
 	if err := s.dropNode(ctx, leader, start); err != nil {

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-
-	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
 // stopOne is how a container ends well: it leaves Consul, nginx notices, and only
@@ -79,39 +77,4 @@ func (s *story) killOne(ctx context.Context) error {
 		return err
 	}
 	return s.addFront(ctx, 5, c.node)
-}
-
-// unhealthy registers a service whose only instance fails its check. The template
-// makes an empty upstream of it, which nginx refuses: it stays with what it has,
-// and ctmpl goes on (consul-template would end).
-func (s *story) unhealthy(ctx context.Context) error {
-	const refusal = "no servers are inside upstream"
-	seen := strings.Count(s.ctmpl.said(), refusal)
-	svc := service{name: "httpsick", container: "httpsick-1", inner: 8080, tags: []string{"http"}, address: address(s.agent), port: 9}
-	if err := svc.register(ctx, s.agent, failedCheck()); err != nil {
-		return err
-	}
-	err := servers.Wait(ctx, func() error {
-		if strings.Count(s.ctmpl.said(), refusal) == seen {
-			return fmt.Errorf("nginx has not refused the empty upstream yet")
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	s.say("httpsick fails its check: nginx refuses its empty upstream and keeps the last configuration")
-	if err := s.wantSpread(ctx, 100); err != nil {
-		return err
-	}
-	if err := svc.deregister(ctx, s.agent); err != nil {
-		return err
-	}
-	return servers.Wait(ctx, func() error {
-		exposed, err := s.exposes(svc.name)
-		if err == nil && exposed {
-			err = fmt.Errorf("nginx's file still has %s", svc.name)
-		}
-		return err
-	})
 }

@@ -6,31 +6,22 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
-	"strconv"
 	"time"
 
 	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
-// streamService gives a service that nginx exposes on a free port, which is the last
-// part of its name, and the address of that port. All echo servers listen on
-// 127.0.0.1, whatever the address of their node.
-func streamService(prefix string, inner int) (svc service, addr string, err error) {
-	port, err := servers.FreePort()
-	if err != nil {
-		return service{}, "", err
-	}
+// streamService gives a service that nginx exposes on a port, which is the last part of
+// its name, and the address of that port. All echo servers listen on 127.0.0.1,
+// whatever the address of their node.
+func streamService(prefix string, inner, port int) (svc service, addr string) {
 	svc = service{name: fmt.Sprintf("%s-%d", prefix, port), inner: inner, tags: []string{"tcp"}, address: "127.0.0.1"}
-	return svc, net.JoinHostPort(svc.address, strconv.Itoa(port)), nil
+	return svc, local(port)
 }
 
 // tcp exposes two echo servers.
 func (s *story) tcp(ctx context.Context) error {
-	svc, addr, err := streamService("tcpfront", 7)
-	if err != nil {
-		return err
-	}
+	svc, addr := streamService("tcpfront", 7, s.ports.tcp)
 	start := time.Now()
 	first, err := s.addEcho(ctx, svc, 1)
 	if err != nil {
@@ -40,8 +31,12 @@ func (s *story) tcp(ctx context.Context) error {
 		return err
 	}
 	s.say("%s echoes at %s %s after its registration", svc.name, addr, ms(time.Since(start)))
+	before := s.nginx.Workers()
 	second, err := s.addEcho(ctx, svc, 2)
 	if err != nil {
+		return err
+	}
+	if err := s.replaced(ctx, before); err != nil {
 		return err
 	}
 	a, b, err := share(ctx, addr, first, second)
@@ -70,18 +65,8 @@ func (s *story) addEcho(ctx context.Context, svc service, n int) (*servers.TCPEc
 	return echo, s.inFile(ctx, echo.Addr, true)
 }
 
-// share connects until the second instance is reached, which takes a reload, and
-// then 20 times more. It gives how many of these came to each.
+// share connects 20 times, and gives how many of these came to each instance.
 func share(ctx context.Context, addr string, first, second *servers.TCPEcho) (a, b int64, err error) {
-	err = servers.Wait(ctx, func() error {
-		if second.Accepted() == 0 {
-			return errors.Join(errors.New("the second instance gets no connection"), tryEcho(ctx, addr, nil))
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, 0, err
-	}
 	a, b = first.Accepted(), second.Accepted()
 	for range 20 {
 		if err := tryEcho(ctx, addr, nil); err != nil {
@@ -94,15 +79,11 @@ func share(ctx context.Context, addr string, first, second *servers.TCPEcho) (a,
 // passthrough exposes a TLS server in the same way. Only that server has the key:
 // nginx passes the bytes on.
 func (s *story) passthrough(ctx context.Context) error {
-	echo, err := servers.StartTLSEcho("secure.example.com")
+	echo, err := s.startTLS("secure.example.com")
 	if err != nil {
 		return err
 	}
-	s.cleanup(func() error { echo.Stop(); return nil })
-	svc, addr, err := streamService("tlsfront", 8443)
-	if err != nil {
-		return err
-	}
+	svc, addr := streamService("tlsfront", 8443, s.ports.ownTLS)
 	svc.container, svc.port = "tlsfront-1", echo.Port
 	start := time.Now()
 	if err := svc.register(ctx, s.agent, nil); err != nil {
@@ -118,6 +99,15 @@ func (s *story) passthrough(ctx context.Context) error {
 	}
 	s.say("a client that does not trust this certificate refuses it")
 	return s.closePort(ctx, svc, addr)
+}
+
+// startTLS starts a server with a certificate for that name.
+func (s *story) startTLS(name string) (*servers.TLSEcho, error) {
+	echo, err := servers.StartTLSEcho(name)
+	if err == nil {
+		s.cleanup(func() error { echo.Stop(); return nil })
+	}
+	return echo, err
 }
 
 // closePort deregisters a service and waits until nginx does not listen for it.

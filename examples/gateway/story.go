@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 )
 
@@ -14,18 +15,31 @@ type step struct {
 	play  func(*story, context.Context) error
 }
 
-// steps are played in this order; each builds on the ones before.
-var steps = []step{
+// steps gives what is played, in this order; each builds on the ones before. What the
+// template decides differs.
+func steps(handwritten bool) []step {
+	if handwritten {
+		return slices.Concat(opening, []step{
+			{"a service without a healthy instance holds up all changes", (*story).unhealthyHoldsUp},
+		}, closing)
+	}
+	return slices.Concat(opening, []step{
+		{"TLS passes through by the host that the client asks for", (*story).byHost},
+		{"a service without a healthy instance harms no other", (*story).unhealthyAlone},
+	}, closing)
+}
+
+var opening = []step{
 	{"no tagged service: no upstream", (*story).nothing},
 	{"three instances of httpfront appear", (*story).appear},
 	{"httpfront calls httpbackend, found through Consul", (*story).internal},
 	{"one instance is stopped under load", (*story).stopOne},
 	{"one instance is killed under load", (*story).killOne},
 	{"TCP through stream", (*story).tcp},
-	{"TLS passes through stream", (*story).passthrough},
-	{"a service without a healthy instance harms no other", (*story).unhealthy},
-	{"the Consul leader is killed under load", (*story).killLeader},
+	{"TLS passes through stream, on a port of its own", (*story).passthrough},
 }
+
+var closing = []step{{"the Consul leader is killed under load", (*story).killLeader}}
 
 // stepTime bounds one step. The longest waits for Consul to notice a dead node.
 const stepTime = 60 * time.Second
@@ -41,24 +55,24 @@ type story struct {
 }
 
 // play plays the whole story and prints it.
-func play(ctx context.Context, out io.Writer) error {
+func play(ctx context.Context, handwritten bool, out io.Writer) error {
 	start := time.Now()
-	if err := playSteps(ctx, out); err != nil {
+	if err := playSteps(ctx, handwritten, out); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "All went well, in %s.\n", ms(time.Since(start)))
 	return nil
 }
 
-func playSteps(ctx context.Context, out io.Writer) (err error) {
+func playSteps(ctx context.Context, handwritten bool, out io.Writer) (err error) {
 	say := func(format string, args ...any) { fmt.Fprintf(out, "   "+format+"\n", args...) }
 	fmt.Fprintln(out, "0. real servers on loopback addresses")
-	s, err := newStory(ctx, say)
+	s, err := newStory(ctx, handwritten, say)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
 	defer func() { err = errors.Join(err, s.stop()) }()
-	for i, step := range steps {
+	for i, step := range steps(handwritten) {
 		fmt.Fprintf(out, "%d. %s\n", i+1, step.title)
 		if err := s.run(ctx, step); err != nil {
 			return interrupted(ctx, fmt.Errorf("%s: %w", step.title, err))
@@ -75,14 +89,14 @@ func interrupted(ctx context.Context, err error) error {
 	return err
 }
 
-func newStory(ctx context.Context, say func(string, ...any)) (*story, error) {
+func newStory(ctx context.Context, handwritten bool, say func(string, ...any)) (*story, error) {
 	start := time.Now()
-	w, err := newWorld(ctx)
+	w, err := newWorld(ctx, handwritten)
 	if err != nil {
 		return nil, err
 	}
 	say("Consul: servers consul-1, consul-2, consul-3 and the gateway's own agent at %s", w.agent.HTTPAddr)
-	say("nginx at %s and ctmpl beside it, all up within %s", w.addr, ms(time.Since(start)))
+	say("nginx at %s and ctmpl with %s beside it, all up within %s", w.addr, w.template(), ms(time.Since(start)))
 	return &story{world: w, say: say, fronts: map[string]*container{}}, nil
 }
 

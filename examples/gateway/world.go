@@ -2,29 +2,25 @@ package main
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"sync/atomic"
 
 	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
-// templateText is nginx.conf.tmpl, so that the program runs from any directory of
-// the repository.
-//
-//go:embed nginx.conf.tmpl
-var templateText []byte
-
 // world is every server of the story.
 type world struct {
+	// handwritten says that ctmpl renders nginx.conf.tmpl, by a command line that
+	// consul-template has too. Else it runs with ctmpl.hcl.
+	handwritten bool
+
 	dir     string // of nginx and ctmpl
 	conf    string // nginx's main file, which ctmpl writes
+	ports   ports  // of nginx
 	addr    string // where nginx listens for http
 	cluster *servers.Cluster
 	agent   *servers.Consul // the gateway's own: a client, as on a real node
@@ -38,12 +34,12 @@ type world struct {
 }
 
 // newWorld starts Consul, nginx and ctmpl. Nothing is registered yet.
-func newWorld(ctx context.Context) (*world, error) {
+func newWorld(ctx context.Context, handwritten bool) (*world, error) {
 	if err := installed(ctx); err != nil {
 		return nil, err
 	}
-	w := &world{}
-	for _, start := range []func(context.Context) error{w.makeDir, w.startConsul, w.startNginx} {
+	w := &world{handwritten: handwritten}
+	for _, start := range []func(context.Context) error{w.makeDir, w.startConsul, w.writeFiles, w.startNginx} {
 		if err := start(ctx); err != nil {
 			return nil, errors.Join(err, w.stop())
 		}
@@ -65,7 +61,7 @@ func (w *world) makeDir(context.Context) error {
 	}
 	w.cleanup(func() error { return os.RemoveAll(dir) })
 	w.dir, w.conf = dir, filepath.Join(dir, "nginx.conf")
-	return os.WriteFile(filepath.Join(dir, "nginx.conf.tmpl"), templateText, 0o644)
+	return nil
 }
 
 func (w *world) startConsul(ctx context.Context) (err error) {
@@ -85,36 +81,37 @@ func (w *world) startNginx(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	port, err := servers.FreePort()
-	if err != nil {
-		return err
-	}
-	w.addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 	env := gatewayEnv(w.dir, w.addr)
-	consul, pair := "-consul-addr="+w.agent.HTTPAddr, "nginx.conf.tmpl:"+w.conf
-	if err := runOnce(ctx, w.dir, binary, env, consul, "-template", pair); err != nil {
+	if err := runOnce(ctx, w.dir, binary, env, w.args("")...); err != nil {
 		return err
 	}
 	if w.nginx, err = servers.StartNginx(ctx, w.dir, w.conf); err != nil {
 		return err
 	}
 	w.cleanup(w.nginx.Stop)
-	w.ctmpl, err = startDaemon(w.dir, binary, env, consul, "-template", pair+":"+w.nginx.ReloadCommand())
+	before := w.nginx.Workers()
+	w.ctmpl, err = startDaemon(w.dir, binary, env, w.args(w.nginx.ReloadCommand())...)
 	if err != nil {
 		return err
 	}
 	w.cleanup(w.ctmpl.stop)
-	return nil
+	if w.handwritten {
+		return nil
+	}
+	return w.firstReload(ctx, before)
 }
 
-// gatewayEnv is what the template is told so that nginx listens on addr, keeps its
-// files in dir and does not need root. servers.Globals gives the rest.
-func gatewayEnv(dir, addr string) []string {
-	return []string{
-		"GATEWAY_LISTEN=" + addr,
-		"GATEWAY_DIR=" + dir,
-		"GATEWAY_MODULES=" + filepath.Join(dir, "modules", "*.conf"),
+// firstReload waits for what ctmpl owes nginx: it could not reload it with -once, when
+// nginx did not run. Else the workers of after that would pass for those of a step.
+func (w *world) firstReload(ctx context.Context, before []int) error {
+	ctx, cancel := context.WithTimeout(ctx, stepTime)
+	defer cancel()
+	ctx, release := w.ctmpl.bound(ctx)
+	defer release()
+	if err := w.replaced(ctx, before); err != nil {
+		return fmt.Errorf("wait for the first reload: %w%s", err, w.logs())
 	}
+	return nil
 }
 
 // node gives the Consul server of that number, from 1, which is also the agent of

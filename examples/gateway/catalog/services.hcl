@@ -1,4 +1,4 @@
-# What the three nodes of the picture would register, to try the template without
+# What the three nodes of the picture would register, to try the templates without
 # Consul. Change it while ctmpl runs: the output follows.
 
 node {
