@@ -15,7 +15,7 @@ const figure = "docs/growth.svg"
 func growth(ctx context.Context, dir string, programs programs, plan scalePlan, services []int) error {
 	plan.changes, plan.rate, plan.rounds, plan.full = 60, 4, 1, false
 	t := &table{
-		what: fmt.Sprintf("%d instances of each service on %d nodes, %d changes at %g/s", plan.instances, plan.nodes, plan.changes, plan.rate),
+		what: fmt.Sprintf("%s, %d changes at %g/s", plan.shape, plan.changes, plan.rate),
 	}
 	t.columns = []string{"services"}
 	measures := growthMeasures()

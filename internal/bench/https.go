@@ -15,7 +15,7 @@ import (
 // https measures ctmpl on an agent that speaks TLS.
 func https(ctx context.Context, dir string, programs programs, plan scalePlan, services []int) error {
 	t := &table{
-		what:    fmt.Sprintf("HTTPS, %d instances of each service on %d nodes, %d changes at %g/s, rounds: %d", plan.instances, plan.nodes, plan.changes, plan.rate, plan.rounds),
+		what:    fmt.Sprintf("HTTPS, %s, %d changes at %g/s, rounds: %d", plan.shape, plan.changes, plan.rate, plan.rounds),
 		columns: []string{"services", "start → first file, s", "PUT → file, ms, p50 / p99", "CPU per change, ms", "Consul's, ms", "connections, the most", "memory, the most, MB"},
 	}
 	plan.full = false

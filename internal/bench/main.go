@@ -74,6 +74,7 @@ func readPlan() plan {
 	})
 	flag.IntVar(&p.scale.instances, "instances", 5, "scale, https, growth, soak: instances of each service")
 	flag.IntVar(&p.scale.nodes, "nodes", 500, "scale, https, growth, soak: nodes")
+	flag.IntVar(&p.scale.racks, "racks", 20, "scale, https, growth, soak: racks of the nodes, by their metadata; 0 for none")
 	flag.IntVar(&p.scale.changes, "changes", 150, "scale, https: changes in each round")
 	flag.Float64Var(&p.scale.rate, "rate", 10, "scale, https, soak: changes per second")
 	flag.IntVar(&p.scale.rounds, "rounds", 1, "scale, https: turns of each program")
@@ -90,7 +91,7 @@ func readPlan() plan {
 	flag.DurationVar(&p.reloads.burst, "burst", 10*time.Second, "reloads: the time of all changes")
 	flag.IntVar(&p.reloads.clients, "clients", 8, "reloads: clients that keep their connection")
 	flag.Parse()
-	p.files.instances, p.files.nodes = p.scale.instances, p.scale.nodes
+	p.files.instances, p.files.nodes, p.files.racks = p.scale.instances, p.scale.nodes, p.scale.racks
 	p.soak.shape, p.soak.rate = p.scale.shape, p.scale.rate
 	return p
 }

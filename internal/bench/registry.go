@@ -9,8 +9,20 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// shape is how much is in Consul.
-type shape struct{ services, instances, nodes int }
+// shape is how much is in Consul. With racks each node has one in its metadata.
+type shape struct{ services, instances, nodes, racks int }
+
+func (s shape) String() string {
+	return fmt.Sprintf("%d instances of each service on %d nodes in %d racks", s.instances, s.nodes, s.racks)
+}
+
+// meta is the metadata of a node.
+func (s shape) meta(node int) map[string]string {
+	if s.racks == 0 {
+		return nil
+	}
+	return map[string]string{"rack": fmt.Sprint(node % s.racks)}
+}
 
 // firstPort is below all ports that changes set; each is used once.
 const firstPort = 10_000
@@ -38,7 +50,7 @@ func (r *registry) seed() error {
 	for n := range r.nodes {
 		node := nodeName(n)
 		ops = append(ops,
-			&api.TxnOp{Node: &api.NodeTxnOp{Verb: api.NodeSet, Node: api.Node{Node: node, Address: nodeAddress(n), Meta: map[string]string{"rack": fmt.Sprint(n % 20)}}}},
+			&api.TxnOp{Node: &api.NodeTxnOp{Verb: api.NodeSet, Node: api.Node{Node: node, Address: nodeAddress(n), Meta: r.meta(n)}}},
 			&api.TxnOp{Check: &api.CheckTxnOp{Verb: api.CheckSet, Check: api.HealthCheck{
 				Node: node, CheckID: nodeCheck, Name: nodeCheckName, Status: api.HealthPassing, Output: "Agent alive and reachable",
 			}}})

@@ -10,7 +10,7 @@ type scaleRows struct{ *table }
 
 func scaleTable(p scalePlan, services []int) scaleRows {
 	t := &table{
-		what: fmt.Sprintf("%d instances of each service on %d nodes, %d changes at %g/s, rounds: %d", p.instances, p.nodes, p.changes, p.rate, p.rounds),
+		what: fmt.Sprintf("%s, %d changes at %g/s, rounds: %d", p.shape, p.changes, p.rate, p.rounds),
 	}
 	t.columns = []string{""}
 	for _, n := range services {

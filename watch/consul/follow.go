@@ -225,7 +225,8 @@ func (sc *scope) haveNodes(list []*api.Node, index uint64) (notice watch.Notice,
 	now := make(map[string]bool, len(list))
 	for _, node := range list {
 		now[node.Node] = true
-		if n := sc.node(node.Node); n.modified != node.ModifyIndex {
+		n := sc.node(node.Node)
+		if n.meta = node.Meta; n.modified != node.ModifyIndex {
 			if !first {
 				changed = append(changed, node.Node)
 			}

@@ -2,6 +2,7 @@ package consul
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -21,21 +22,26 @@ type looks struct {
 
 // lap is whom to ask next: those first that were asked longest ago.
 type lap struct {
-	byNode bool
-	all    int // of whom some are asked
-	names  []string
-	before []time.Time // when each was asked before
-	begun  time.Time
-	due    time.Time // whoever was asked before may have a change that has not been found
-	must   time.Time // whoever was asked before is asked even when there is none
-	closes bool
+	byNode  bool
+	all     int // of whom some are asked
+	names   []string
+	before  []time.Time // when each was asked before
+	begun   time.Time
+	due     time.Time // whoever was asked before may have a change that has not been found
+	must    time.Time // whoever was asked before is asked even when there is none
+	closes  bool
+	overdue bool
+	woken   bool // asks those of groups that showed a change
 
 	asked int
 	moved map[string]uint64 // the indexes of nodes that were other ones
 }
 
-// nextLap gives the next lap, nil when there is nothing to be found. Then wait is the time to the next
-// one, 0 for none.
+// rest is the time to the next lap when there is nothing to be found.
+const rest = time.Hour
+
+// nextLap gives the next lap, nil when there is nothing to be found yet. Then wait is the time to the
+// next one.
 func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
@@ -46,18 +52,24 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	step, open := sc.unexplained()
 	closesAt, owed := sc.closes()
 	l.closes = owed && !now.Before(closesAt)
+	l.overdue = owed && now.After(closesAt.Add(closing))
+	woken := sc.byNode && len(sc.groups.woken) > 0
 	switch {
 	case !sc.looked:
 		l.due, l.must = now, now
+	case woken && !l.overdue && !sc.unexplainedAt(now.Add(-closing)): // changes without end must not keep the rest from its turn
+		l.woken, l.due, l.closes = true, now, false
 	case l.closes:
 		l.must = now.Add(-closing / 2)
 		l.due = later(l.must, step.at)
+	case open && sc.groups.key != "" && !sc.unexplainedAt(now.Add(-groupTime)):
+		return nil, sc.open[0].at.Add(groupTime).Sub(now), nil
 	case open:
 		l.due = step.at
 	case owed:
 		return nil, closesAt.Sub(now), nil
 	default:
-		return nil, 0, nil
+		return nil, rest, nil
 	}
 	sc.fill(l)
 	return l, 0, nil
@@ -85,26 +97,20 @@ func (sc *scope) chooseWho() error {
 
 // fill chooses whom to ask.
 func (sc *scope) fill(l *lap) {
-	if l.byNode {
-		l.all = len(sc.nodes)
-		for name := range sc.nodes {
-			sc.join(l, name)
-		}
-	} else {
-		l.all = len(sc.services)
-		for name := range sc.services {
-			sc.join(l, name)
-		}
+	var all []string
+	switch {
+	case l.woken:
+		all = sc.groups.wakened()
+	case l.byNode:
+		all = slices.Collect(maps.Keys(sc.nodes))
+	default:
+		all = slices.Collect(maps.Keys(sc.services))
 	}
+	l.all = len(all)
+	l.names = slices.DeleteFunc(all, func(name string) bool { return sc.at[name].After(l.due) })
 	slices.SortFunc(l.names, func(a, b string) int { return cmp.Or(sc.at[a].Compare(sc.at[b]), cmp.Compare(a, b)) })
 	for _, name := range l.names {
 		l.before = append(l.before, sc.at[name])
-	}
-}
-
-func (sc *scope) join(l *lap, name string) {
-	if !sc.at[name].After(l.due) {
-		l.names = append(l.names, name)
 	}
 }
 
@@ -116,7 +122,7 @@ func (sc *scope) take(l *lap, most int) []string {
 	if len(rest) == 0 {
 		return nil
 	}
-	if !sc.unexplainedAt(l.due) && l.before[l.asked].After(l.must) {
+	if sc.over(l) {
 		return nil
 	}
 	rest = rest[:min(most, len(rest))]
@@ -127,12 +133,27 @@ func (sc *scope) take(l *lap, most int) []string {
 	return rest
 }
 
+// over tells whether what the lap seeks has been found.
+func (sc *scope) over(l *lap) bool {
+	switch {
+	case l.woken || sc.unexplainedAt(l.due): // the move may not have been noticed yet
+		return false
+	case l.closes && !l.overdue && len(sc.groups.woken) > 0:
+		return true // the rest can wait
+	}
+	return l.before[l.asked].After(l.must)
+}
+
 // ended notes what became of a lap. After one that has failed all are asked again.
 func (sc *scope) ended(l *lap, failed bool) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	if failed {
 		clear(sc.at)
+		return
+	}
+	if l.woken {
+		sc.groups.sought(len(l.moved) > 0)
 		return
 	}
 	all := l.asked == len(l.names)
@@ -144,7 +165,7 @@ func (sc *scope) ended(l *lap, failed bool) {
 		sc.coarse = sc.coarse || sc.baseline && l.asked >= max(several, len(sc.nodes)/2) && len(l.moved) == l.asked && oneIndex(l.moved)
 		sc.baseline = true
 	}
-	if l.closes {
+	if l.closes && (all || l.before[l.asked].After(l.must)) {
 		sc.closed(l.begun)
 	}
 }

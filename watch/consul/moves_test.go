@@ -22,7 +22,7 @@ func lapOf(t *testing.T, now time.Time) *scope {
 	for i := range 20 {
 		set.Add(watch.Query{Kind: watch.KindService, Name: fmt.Sprint("s", i)})
 	}
-	sc.cover(set)
+	sc.cover(set, false)
 	if err := sc.move(100, now); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +102,7 @@ func TestAllIsLookedAtOnceMore(t *testing.T) {
 		t.Errorf("asked %q", names)
 	}
 	sc.ended(l, false)
-	if l, wait, err := sc.nextLap(now.Add(4 * closing)); l != nil || wait != 0 || err != nil {
+	if l, wait, err := sc.nextLap(now.Add(4 * closing)); l != nil || wait != rest || err != nil {
 		t.Errorf("then %v, %v, %v", l, wait, err)
 	}
 }
@@ -166,5 +166,87 @@ func TestMoves(t *testing.T) {
 	}
 	if err := m.move(5, now); !errors.Is(err, errAnew) {
 		t.Errorf("%v", err)
+	}
+}
+
+// grouped makes a scope of ten nodes in five racks.
+func grouped(t *testing.T) *scope {
+	t.Helper()
+	sc := lapOf(t, time.Now())
+	sc.mayGroup = true
+	for i := range 10 {
+		sc.node(fmt.Sprint("n", i)).meta = map[string]string{"rack": fmt.Sprint(i % 5), "zone": fmt.Sprint(i % 2), "id": fmt.Sprint(i), "all": "same"}
+	}
+	return sc
+}
+
+func TestGroupsOfNodes(t *testing.T) {
+	sc := grouped(t)
+	if values := sc.form(); sc.groups.key != "id" || len(values) != 10 {
+		t.Errorf("by %s: %q", sc.groups.key, values)
+	}
+	for i := range 100 {
+		sc.node(fmt.Sprint("m", i)).meta = map[string]string{"rack": fmt.Sprint(i % 5), "id": fmt.Sprint(100 + i)}
+	}
+	if values := sc.form(); sc.groups.key != "rack" || len(values) != 5 {
+		t.Errorf("by %s: %q, want no more than %d groups", sc.groups.key, values, mostGroups)
+	}
+	sc.mayGroup = false
+	if values := sc.form(); values != nil || sc.groups.key != "" || !sc.groups.formed {
+		t.Errorf("by %s: %q, and there are no connections for them", sc.groups.key, values)
+	}
+}
+
+func TestAGroupThatShowsAChangeIsAskedFirst(t *testing.T) {
+	sc := grouped(t)
+	sc.form()
+	sc.groups.key = "id"
+	_ = sc.move(101, time.Now())
+	if l, wait, err := sc.nextLap(time.Now()); l != nil || wait <= 0 || wait > groupTime || err != nil {
+		t.Errorf("%v, %v, %v: it is sought everywhere before a group shows it", l, wait, err)
+	}
+	sc.groups.woken["3"] = time.Now()
+	l := next(t, sc, time.Now())
+	if names := asked(sc, l); !slices.Equal(names, []string{"n3"}) {
+		t.Errorf("asked %q", names)
+	}
+	sc.elsewhere(l, "n3", 101)
+	sc.probed("n3", 101)
+	sc.ended(l, false)
+	if _, open := sc.unexplained(); open || sc.groups.vain != 0 {
+		t.Errorf("it was found: %v, %d", open, sc.groups.vain)
+	}
+	_ = sc.move(102, time.Now())
+	if l := next(t, sc, time.Now().Add(groupTime)); l == nil || len(asked(sc, l)) != 10 {
+		t.Error("a change that no group shows is not sought everywhere")
+	}
+}
+
+func TestGroupsThatShowNothing(t *testing.T) {
+	sc := grouped(t)
+	sc.form()
+	disbanded := false
+	sc.groups.disband = func() { disbanded = true }
+	for i := range mostVain {
+		if disbanded {
+			t.Fatalf("after %d", i)
+		}
+		sc.groups.woken["1"] = time.Now()
+		l := next(t, sc, time.Now())
+		asked(sc, l)
+		sc.ended(l, false)
+	}
+	if !disbanded {
+		t.Error("groups that show changes which are none go on")
+	}
+}
+
+func TestNothingToSeek(t *testing.T) {
+	sc := lapOf(t, time.Now())
+	l := next(t, sc, time.Now().Add(2*closing))
+	asked(sc, l)
+	sc.ended(l, false)
+	if l, wait, err := sc.nextLap(time.Now().Add(2 * closing)); l != nil || wait != rest || err != nil {
+		t.Errorf("%v, %v, %v", l, wait, err)
 	}
 }

@@ -16,7 +16,8 @@ type scope struct {
 	src *Source
 	key scopeKey
 
-	mu sync.Mutex
+	mu       sync.Mutex
+	mayGroup bool // nodes may be watched in groups
 	wanted
 	known
 }
@@ -41,6 +42,7 @@ type known struct {
 	moves
 	looks
 	patrols
+	groups groups
 }
 
 // patrols are the looks at each service.
@@ -63,7 +65,8 @@ type lookedAfter map[watch.Query]uint64
 type nodeState struct {
 	index     uint64 // of its services, as probed
 	modified  uint64 // index of the node itself, 0 when that is not known
-	complete  bool   // instances are all that it has, not only those that answers had
+	meta      map[string]string
+	complete  bool // instances are all that it has, not only those that answers had
 	instances map[string]seen
 }
 
@@ -76,7 +79,7 @@ type seen struct {
 func newScope(s *Source, key scopeKey) *scope {
 	sc := &scope{src: s, key: key}
 	sc.forget()
-	sc.cover(nil)
+	sc.cover(nil, false)
 	return sc
 }
 
@@ -90,10 +93,12 @@ func (sc *scope) forget() {
 	}
 }
 
-// cover sets the queries to look after, and gives the number of connections for that.
-func (sc *scope) cover(set watch.Set) (connections int) {
+// cover sets the queries to look after, and gives the number of connections for that. mayGroup says
+// that there are enough to watch nodes in groups.
+func (sc *scope) cover(set watch.Set, mayGroup bool) (connections int) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	sc.mayGroup = mayGroup
 	before := sc.services
 	sc.services, sc.details, sc.lists, sc.keys = map[string]lookedAfter{}, map[string]watch.Set{}, [2]watch.Set{{}, {}}, map[string]watch.Set{}
 	for q := range set {
@@ -112,6 +117,10 @@ func (sc *scope) cover(set watch.Set) (connections int) {
 	}
 	if sc.wantsCatalog() {
 		connections = perScope
+		if sc.mayGroup && !sc.groups.formed {
+			connections += mostGroups
+		}
+		connections += sc.groups.count
 	}
 	if len(sc.keys) >= leastKeys {
 		connections += max(1, len(sc.prefixes)) // they are chosen when Watch begins

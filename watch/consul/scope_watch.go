@@ -56,6 +56,14 @@ func (sc *scope) watchCatalog(ctx context.Context, prober *prober, tell func(wat
 	run(func(started func()) error {
 		return sc.followNodes(ctx, tell, move, sync.OnceFunc(func() { close(nodes); started() }))
 	})
+	run(func(started func()) error {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-nodes:
+			return sc.watchGroups(ctx, move, started)
+		}
+	})
 	for which := range statuses {
 		run(func(started func()) error { return sc.followChecks(ctx, which, tell, started) })
 	}

@@ -73,8 +73,9 @@ func (s *Source) Cover(wanted watch.Set) (connections, covered int) {
 	s.sentinels.mu.Lock()
 	defer s.sentinels.mu.Unlock()
 	s.sentinels.choose(s, parts)
+	mayGroup := len(s.sentinels.scopes) == 1 && s.transport.budget.queries() >= watch.MostWatching
 	for key, scope := range s.sentinels.scopes {
-		connections += scope.cover(parts[key])
+		connections += scope.cover(parts[key], mayGroup)
 		covered += len(parts[key])
 		if s.sentinels.end != nil && scope.outgrown() {
 			s.sentinels.end()

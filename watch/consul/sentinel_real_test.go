@@ -21,12 +21,15 @@ import (
 // with the answers to questions of somebody else.
 func TestSentinelsNoticeEverything(t *testing.T) {
 	t.Parallel()
-	for _, nodes := range []int{12, 200} { // fewer than services, and more
-		t.Run(fmt.Sprint(nodes, " nodes"), func(t *testing.T) {
+	for _, c := range []struct{ nodes, racks, connections int }{
+		{12, 0, 40}, {200, 0, 40}, // fewer than services, and more
+		{30, 6, 100}, // in groups
+	} {
+		t.Run(fmt.Sprint(c.nodes, " nodes in ", c.racks, " racks"), func(t *testing.T) {
 			t.Parallel()
 			agent := servers.RunConsul(t, servers.ConsulOptions{})
-			w := newWorld(t, agent, nodes)
-			w.watch(40)
+			w := newWorld(t, agent, c.nodes, c.racks)
+			w.watch(c.connections)
 			w.same("at first")
 			for round := range 6 {
 				for range 20 {
@@ -58,6 +61,7 @@ type world struct {
 	client  *api.Client
 	rand    *rand.Rand
 	nodes   int
+	racks   int            // by which nodes are grouped, 0 for none
 	others  *consul.Source // asks anew
 	addr    string
 	store   *watch.Store
@@ -68,9 +72,9 @@ type world struct {
 
 const worldServices = 40
 
-func newWorld(t *testing.T, agent *servers.Consul, nodes int) *world {
+func newWorld(t *testing.T, agent *servers.Consul, nodes, racks int) *world {
 	w := &world{
-		t: t, client: agent.Client, addr: agent.HTTPAddr, rand: rand.New(rand.NewPCG(uint64(nodes), 1)), nodes: nodes,
+		t: t, client: agent.Client, addr: agent.HTTPAddr, rand: rand.New(rand.NewPCG(uint64(nodes), 1)), nodes: nodes, racks: racks,
 		others: newSource(t, consul.Config{Address: agent.HTTPAddr, Connections: 8}), store: watch.NewStore(), log: &problems{},
 	}
 	w.fill()
@@ -84,6 +88,9 @@ func newWorld(t *testing.T, agent *servers.Consul, nodes int) *world {
 
 // fill makes the catalog.
 func (w *world) fill() {
+	for i := range w.nodes * min(1, w.racks) {
+		w.put1(&api.CatalogRegistration{Node: w.node(i), Address: "10.0.0.1", NodeMeta: map[string]string{"rack": fmt.Sprint(i % w.racks)}})
+	}
 	for i := range worldServices {
 		for j := range 2 {
 			w.register(i, j)
