@@ -265,7 +265,7 @@ func (c *claims) claimSNI(o *offer, host Nginx, port int) bool {
 	}
 	c.owners[key] = o
 	if c.streams[port] == nil {
-		c.streams[port] = &Stream{Listen: c.settings.listen(port, ""), Pass: Nginx("$sni_" + strconv.Itoa(port))}
+		c.streams[port] = &Stream{Listen: c.settings.listen(port, ""), Pass: Nginx("$ctmpl_sni_" + strconv.Itoa(port))}
 	}
 	c.streams[port].Hosts = append(c.streams[port].Hosts, SNIHost{host, o.stream.Name})
 	return true

@@ -70,7 +70,7 @@ func TestGoodMetadata(t *testing.T) {
 	w.want("servers", servers1(up), []string{
 		"10.0.0.1:8001 weight=3 max_conns=5 max_fails=3 fail_timeout=90s", "10.0.0.1:8002 weight=2 max_fails=0 fail_timeout=5s backup", "[2001:db8::1]:8003",
 	})
-	if up.Balance != "least_conn;" || up.Keepalive != 0 || up.Zone != "http.web 64k" {
+	if up.Balance != "least_conn;" || up.Keepalive != 0 || up.Zone != "http._route.web 64k" {
 		t.Errorf("got %+v", up)
 	}
 	a.Status, c.Status = watch.StatusCritical, watch.StatusCritical

@@ -28,6 +28,10 @@ type offer struct {
 // newOffer looks at the instances of a service that have one of the tags.
 func newOffer(name string, list []*watch.ServiceInstance, tags []string, s *settings) *offer {
 	o := &offer{service: name, list: list, kinds: map[string]bool{}}
+	list, others := byName(name, list)
+	if len(others) > 0 {
+		o.notes = append(o.notes, fmt.Sprintf("service %s goes without the instances of %s: Consul takes the two names for one, so give it another", quote(name), quote(others[0].Name)))
+	}
 	tagged := withTag(list, tags...)
 	for _, tag := range tags {
 		o.kinds[tag] = len(withTag(tagged, tag)) > 0
@@ -38,9 +42,24 @@ func newOffer(name string, list []*watch.ServiceInstance, tags []string, s *sett
 	o.oldest = slices.MinFunc(tagged, older)
 	o.age = o.oldest.CreateIndex
 	if err := o.read(tagged, s); err != nil {
-		o.notes = []string{"service " + quote(name) + " is left out: " + err.Error()}
+		o.notes = append(o.notes, "service "+quote(name)+" is left out: "+err.Error())
 	}
 	return o
+}
+
+// byName gives the instances of a service itself: Consul's index of services has no case,
+// so that it answers with those of WEB for web, too. A sidecar has the tags and metadata
+// of its service, and is not meant by them.
+func byName(name string, list []*watch.ServiceInstance) (own, others []*watch.ServiceInstance) {
+	for _, i := range list {
+		switch {
+		case i.Name != name:
+			others = append(others, i)
+		case i.Kind == "":
+			own = append(own, i)
+		}
+	}
+	return own, others
 }
 
 // older orders instances by their registration, and where that is not known by node and
@@ -80,7 +99,7 @@ func (o *offer) readHTTP(tagged []*watch.ServiceInstance, s *settings) (err erro
 		o.hosts = []Nginx{host}
 	}
 	list := withTag(tagged, tagHTTP, tagGRPC)
-	o.versions = newVersions(o.service, list, o.wants)
+	o.versions = newVersions(routeNames, o.service, list, o.wants)
 	o.http, err = o.upstream(list, false)
 	return err
 }
@@ -119,7 +138,7 @@ func withTag(list []*watch.ServiceInstance, tags ...string) (some []*watch.Servi
 }
 
 func (o *offer) upstream(list []*watch.ServiceInstance, stream bool) (*Upstream, error) {
-	up, notes, err := upstreamOf(o.service, list, o.wants, stream)
+	up, notes, err := upstreamOf(routeNames, o.service, list, o.wants, stream)
 	for _, text := range notes {
 		if !slices.Contains(o.notes, text) {
 			o.notes = append(o.notes, text)

@@ -29,13 +29,14 @@ type SplitPart struct {
 
 // versions is what a service has of versions. The newest is the canary.
 type versions struct {
+	names                  names
 	canary, stable         *Upstream // with names of their own
 	onlyCanary, onlyStable *Upstream // with that of the service
 	made                   *Split    // last
 }
 
 // newVersions parts instances by their version; nil when there are not two.
-func newVersions(service string, list []*watch.ServiceInstance, w wants) *versions {
+func newVersions(n names, service string, list []*watch.ServiceInstance, w wants) *versions {
 	version := func(i *watch.ServiceInstance) string { return i.ServiceMeta[metaVersion] }
 	newest := ""
 	for _, i := range list {
@@ -49,20 +50,17 @@ func newVersions(service string, list []*watch.ServiceInstance, w wants) *versio
 	if len(stable) == 0 || len(canary) == 0 {
 		return nil
 	}
-	s := &versions{}
+	s := &versions{names: n}
 	for _, part := range []struct {
 		name       string
 		list       []*watch.ServiceInstance
 		part, only **Upstream
 	}{{"_canary.", canary, &s.canary, &s.onlyCanary}, {"_stable.", stable, &s.stable, &s.onlyStable}} {
-		only, _, err := upstreamOf(service, part.list, w, false)
+		only, _, err := upstreamOf(n, service, part.list, w, false)
 		if err != nil {
 			return nil // as the whole
 		}
-		named := *only
-		named.Name = Nginx(part.name) + only.Name
-		named.Zone = Nginx(strings.Replace(string(only.Zone), string(only.Name), string(named.Name), 1))
-		*part.part, *part.only = &named, only
+		*part.part, *part.only = only.named(n.upstreams+Nginx(part.name)+upstreamNameOf(service)), only
 	}
 	return s
 }
@@ -76,7 +74,7 @@ func (s *versions) of(service string, percent int, key canaryKey) (*Upstream, *S
 	case percent > 0 && len(s.canary.Servers) > 0:
 		share := Nginx(strconv.Itoa(percent) + "%")
 		if s.made == nil || s.made.Parts[0].Share != share {
-			s.made = newSplitOf(service, key, SplitPart{share, s.canary}, SplitPart{"*", s.stable})
+			s.made = newSplitOf(s.names, service, key, SplitPart{share, s.canary}, SplitPart{"*", s.stable})
 		}
 		return nil, s.made
 	case len(s.stable.Servers) == 0 && len(s.canary.Servers) > 0:
@@ -85,23 +83,13 @@ func (s *versions) of(service string, percent int, key canaryKey) (*Upstream, *S
 	return s.onlyStable, nil
 }
 
-func newSplitOf(service string, key canaryKey, parts ...SplitPart) *Split {
-	stem := "_" + service
-	if !variableName.MatchString(service) {
-		stem = "x_" + strings.Trim(notInVariable.ReplaceAllString(strings.ToLower(service), "_"), "_")
-		stem = stem[:min(len(stem), 40)] + "_" + shortSum(service)
-	}
-	s := &Split{Service: service, Variable: Nginx("$split" + stem), Key: "$remote_addr", Parts: parts}
+func newSplitOf(n names, service string, key canaryKey, parts ...SplitPart) *Split {
+	s := &Split{Service: service, Variable: "$" + n.variable("split", service), Key: "$remote_addr", Parts: parts}
 	if key.source != "" {
-		s.Key, s.Source = Nginx("$splitkey"+stem), key.source
+		s.Key, s.Source = "$"+n.variable("splitkey", service), key.source
 	}
 	return s
 }
-
-var (
-	variableName  = regexp.MustCompile(`^[a-z0-9_]{1,100}$`)
-	notInVariable = regexp.MustCompile(`[^a-z0-9_]+`)
-)
 
 // canaryKey is what tells clients apart.
 type canaryKey struct{ source Nginx }

@@ -108,7 +108,7 @@ func (w *world) routes(tags ...string) *Routes {
 func sites(r *Routes) (all []string) {
 	for _, s := range r.Sites {
 		for _, l := range s.Locations {
-			text := fmt.Sprintf("%s %s%s %s", s.Listen, s.Host, l.Path, l.Pass)
+			text := fmt.Sprintf("%s %s%s %s", s.Listen, s.Host, l.Path, strings.Replace(string(l.Pass), "_route.", "", 1))
 			switch {
 			case l.Redirect:
 				text = fmt.Sprintf("%s %s%s redirect%s", s.Listen, s.Host, l.Path, l.Port)
@@ -124,10 +124,10 @@ func sites(r *Routes) (all []string) {
 func streams(r *Routes) (all []string) {
 	for _, s := range r.Streams {
 		if len(s.Hosts) == 0 {
-			all = append(all, fmt.Sprintf("%s %s", s.Listen, s.Pass))
+			all = append(all, fmt.Sprintf("%s %s", s.Listen, strings.TrimPrefix(string(s.Pass), "_route.")))
 		}
 		for _, h := range s.Hosts {
-			all = append(all, fmt.Sprintf("%s %s %s", s.Listen, h.Host, h.Pass))
+			all = append(all, fmt.Sprintf("%s %s %s", s.Listen, h.Host, strings.TrimPrefix(string(h.Pass), "_route.")))
 		}
 	}
 	return all

@@ -1,12 +1,8 @@
 package funcs
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"net/netip"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -45,8 +41,8 @@ type Server struct {
 }
 
 // upstreamOf makes an upstream, and says which instances are left out of it.
-func upstreamOf(service string, list []*watch.ServiceInstance, w wants, stream bool) (up *Upstream, notes []string, err error) {
-	up = &Upstream{Service: service, Name: upstreamNameOf(service), Balance: w.balance.http(), Keepalive: w.keepalive}
+func upstreamOf(n names, service string, list []*watch.ServiceInstance, w wants, stream bool) (up *Upstream, notes []string, err error) {
+	up = &Upstream{Service: service, Name: n.upstream(service), Balance: w.balance.http(), Keepalive: w.keepalive}
 	zone := "http."
 	if stream {
 		zone, up.Keepalive = "tcp.", 0
@@ -157,24 +153,4 @@ func servers(parts []serverParts) []Server {
 		all[i].Parameters = Nginx(b.String())
 	}
 	return all
-}
-
-// notInName is what a name made up for an upstream has a - for.
-var notInName = regexp.MustCompile(`[^a-z0-9_.]+`)
-
-// upstreamNameOf gives the name of the upstream of a service: its own if it can be one,
-// else one that is like it and that no other service has. Those with _ first are kept.
-func upstreamNameOf(service string) Nginx {
-	_, err := netip.ParseAddr(service)
-	if name, wrong := nginxName(service); wrong == nil && err != nil && !strings.HasPrefix(service, "_") {
-		return name
-	}
-	like := strings.Trim(notInName.ReplaceAllString(strings.ToLower(service), "-"), "-")
-	return Nginx("_x." + like[:min(len(like), 40)] + "." + shortSum(service))
-}
-
-// shortSum tells names apart that are alike.
-func shortSum(s string) string {
-	sum := sha256.Sum256([]byte(s))
-	return hex.EncodeToString(sum[:8])
 }

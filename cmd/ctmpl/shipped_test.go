@@ -242,10 +242,13 @@ server {
     location /api { proxy_pass http://api; }
     location /web { proxy_pass http://web; }
 }
-{{ range (nginxRoutes "http").Sites }}{{ if .Certificate }}
+{{ $routes := nginxRoutes "http" }}
+{{ range $routes.Upstreams }}
+{{ template "@nginx/upstream-block" . }}
+{{ end }}
+{{ range $routes.Sites }}{{ if .Certificate }}
 {{ template "@nginx/server" . }}
 {{ end }}{{ end }}
-upstream bank { server 127.0.0.1:1; }
 `)
 	config := g.write("ctmpl.hcl", g.real(fmt.Sprintf(`template {
   source = %q
