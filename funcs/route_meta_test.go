@@ -47,9 +47,16 @@ func TestBadMetadata(t *testing.T) {
 				if n := len(r.Upstreams[1].Servers); n != 0 {
 					t.Errorf("%s = %q: there are %d servers", key, value, n)
 				}
-			} else {
+			} else if slices.Contains([]string{metaHost, metaPath, metaListen}, key) {
 				w.want(key+" "+value, sites(r), []string{"80 other.example.com/ other"})
 				w.noted(`service "web" is left out: ` + key)
+			} else {
+				want := []string{"80 other.example.com/ other", "80 web.example.com/ 503"}
+				if key == metaTLS {
+					want = append(want, "443 ssl http2 web.example.com/ 503")
+				}
+				w.want(key+" "+value, sites(r), want)
+				w.noted(`service "web" is not served, and keeps its place: ` + key)
 			}
 			if s := strings.Join(w.notes, " "); len(value) > 6 && strings.Contains(s, value) {
 				t.Errorf("%s: the note shows the value: %s", key, s)
@@ -105,7 +112,7 @@ func TestBalance(t *testing.T) {
 	if n := len(w.routes().Upstreams[0].Servers); n != 1 {
 		t.Errorf("there are %d servers", n)
 	}
-	w.noted("nginx has no backup with nginx_lb ip_hash", `service "db-9999" is left out of TCP: nginx_lb`)
+	w.noted("nginx has no backup with nginx_lb ip_hash", `service "db-9999" is not served by TCP, and keeps its place: nginx_lb`)
 }
 
 func TestOddAddresses(t *testing.T) {
@@ -152,7 +159,7 @@ func TestBadVariables(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
 		"http_listen": {"", "0", "x", "127.0.0.1:80", "443"}, "https_listen": {"80"}, "grpc_listen": {"65536"}, "tls_listen": {"8080;"},
-		"domain": {".com", "Example.com", "a b"}, "address": {"localhost", "127.0.0.1:80", "169.254.169.254"}, "ports": {"", "0-5", "9-5", "a"},
+		"domain": {".com", "Example.com", "a b"}, "address": {"localhost", "127.0.0.1:80", "169.254.169.254"}, "serve": {"", "https", "http,"}, "ports": {"0-5", "9-5", "a"},
 		"lb": {"fair", "hash uri"}, "max_fails": {"-1", "x"}, "fail_timeout": {"x"}, "canary_by": {"", "x"}, "tls_dir": {"", "tls", "/etc/x;y"},
 	} {
 		for _, value := range values {

@@ -1,6 +1,7 @@
 package funcs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -78,10 +79,10 @@ func (r *router) wantsOf(name string, list []*watch.ServiceInstance, s *settings
 	if len(list) > 0 {
 		speaker = slices.MinFunc(list, older)
 	}
-	w, err := wantsOf(speaker, s)
-	if err != nil {
+	w, misplaced, unfit := wantsOf(speaker, s)
+	if err := cmp.Or(misplaced, unfit); err != nil {
 		r.x.note("service " + quote(name) + ": nothing of its metadata counts: " + err.Error())
-		w, _ = wantsOf(&watch.ServiceInstance{}, s)
+		w, _, _ = wantsOf(&watch.ServiceInstance{}, s)
 	}
 	return w
 }

@@ -24,6 +24,8 @@ type settings struct {
 	key         canaryKey
 	tlsDir      string
 	tlsKeys     string // a prefix, too
+	serve       tagSet
+	tagPrefix   string
 }
 
 type portRange struct{ first, last int }
@@ -32,8 +34,8 @@ type portRange struct{ first, last int }
 func RouteVars() map[string]string {
 	return map[string]string{
 		"domain": "", "address": "", "http_listen": "80", "https_listen": "443", "grpc_listen": "50051", "tls_listen": "8443",
-		"ports": "1024-65535", "lb": "round_robin", "max_fails": "", "fail_timeout": "", "canary_keys": "release/", "canary_by": "address",
-		"tls_dir": "/etc/nginx/tls", "tls_keys": "nginx/tls/",
+		"ports": "9443,9900-9999", "lb": "round_robin", "max_fails": "", "fail_timeout": "", "canary_keys": "release/", "canary_by": "address",
+		"tls_dir": "/etc/nginx/tls", "tls_keys": "nginx/tls/", "serve": "http,grpc,tcp", "tag_prefix": "",
 	}
 }
 
@@ -52,12 +54,13 @@ func settingsOf(vars map[string]string) func() (*settings, error) {
 		r := &variableReader{vars: vars}
 		s := &settings{
 			http: r.port("http_listen"), https: r.port("https_listen"), grpc: r.port("grpc_listen"), tls: r.port("tls_listen"),
-			canary: r.text("canary_keys"), tlsKeys: r.text("tls_keys"), tlsDir: r.text("tls_dir"),
+			canary: r.text("canary_keys"), tlsKeys: r.text("tls_keys"), tlsDir: r.text("tls_dir"), tagPrefix: r.text("tag_prefix"),
 		}
 		r.read("domain", func(text string) error { s.domain = text; return hostOr(text, "") })
 		r.read("address", func(text string) (err error) { s.address, err = listenAddress(text); return err })
 		r.read("ports", func(text string) (err error) { s.ports, err = portRanges(text); return err })
 		r.read("canary_by", func(text string) (err error) { s.key, err = canaryKeyOf(text); return err })
+		r.read("serve", func(text string) (err error) { s.serve, err = tagsIn(text); return err })
 		s.maxFails = -1
 		r.read("max_fails", func(text string) (err error) {
 			if text != "" {
@@ -164,6 +167,9 @@ func listenAddress(text string) (string, error) {
 
 // portRanges reads "1024-2000,9999".
 func portRanges(text string) (all []portRange, err error) {
+	if text == "" {
+		return nil, nil
+	}
 	for part := range strings.SplitSeq(text, ",") {
 		first, last, ok := strings.Cut(strings.TrimSpace(part), "-")
 		if !ok {
@@ -172,7 +178,7 @@ func portRanges(text string) (all []portRange, err error) {
 		from, reason1 := parsePort(first)
 		to, reason2 := parsePort(last)
 		if err := reasonError(cmp.Or(reason1, reason2)); err != nil || from > to {
-			return nil, fmt.Errorf("want ranges of ports, such as 1024-65535 or 5000-5999,9999")
+			return nil, fmt.Errorf("want ports and ranges of them, such as 5000-5999,9999")
 		}
 		all = append(all, portRange{from, to})
 	}
@@ -197,6 +203,19 @@ func (s *settings) own(port int) string {
 		return "tls_listen"
 	}
 	return ""
+}
+
+// portsText writes the ports that services may choose.
+func (s *settings) portsText() string {
+	var all []string
+	for _, r := range s.ports {
+		text := strconv.Itoa(r.first)
+		if r.last > r.first {
+			text += "-" + strconv.Itoa(r.last)
+		}
+		all = append(all, text)
+	}
+	return cmp.Or(strings.Join(all, ","), "none")
 }
 
 // allows tells whether a service may choose a port.

@@ -27,7 +27,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, services: map[string][]*watch.ServiceInstance{}, keys: map[string]string{}, vars: map[string]string{"domain": "example.com"}}
+	return &world{t: t, services: map[string][]*watch.ServiceInstance{}, keys: map[string]string{}, vars: map[string]string{"domain": "example.com", "ports": "1024-65535"}}
 }
 
 // Read implements Reader.
@@ -110,6 +110,8 @@ func sites(r *Routes) (all []string) {
 		for _, l := range s.Locations {
 			text := fmt.Sprintf("%s %s%s %s", s.Listen, s.Host, l.Path, strings.Replace(string(l.Pass), "_route.", "", 1))
 			switch {
+			case l.Unfit:
+				text = fmt.Sprintf("%s %s%s 503", s.Listen, s.Host, l.Path)
 			case l.Redirect:
 				text = fmt.Sprintf("%s %s%s redirect%s", s.Listen, s.Host, l.Path, l.Port)
 			case l.GRPC:

@@ -86,27 +86,29 @@ func TestSitesWithTLS(t *testing.T) {
 	}
 	r := w.routes()
 	w.want("sites", sites(r), []string{
+		"80 bad.example.com/ 503", "80 folder.example.com/ 503", "80 nofile.example.com/ 503", "80 none.example.com/ 503",
 		"80 web.example.com/ redirect", "80 web.example.com/api redirect", "80 web.example.com/plain plain",
+		"443 ssl http2 bad.example.com/ 503", "443 ssl http2 folder.example.com/ 503", "443 ssl http2 nofile.example.com/ 503", "443 ssl http2 none.example.com/ 503",
 		"443 ssl http2 rpc.example.com/ rpc grpc", "443 ssl http2 web.example.com/ web", "443 ssl http2 web.example.com/api api",
 		"9000 ssl http2 own.example.com/ own",
 	})
 	w.noted(
 		`the certificate of web.example.com on port 443 is not that of service "api": service "web", which is older, has it`,
-		`service "bad" is left out: nginx_tls: key "nginx/tls/bad": want a certificate`,
-		`service "none" is left out: nginx_tls: there is no key "nginx/tls/none"`,
-		`service "nofile" is left out: nginx_tls: there is no file `,
-		`service "folder" is left out: nginx_tls: there is no file `,
+		`service "bad" is not served, and keeps its place: nginx_tls: key "nginx/tls/bad": want a certificate`,
+		`service "none" is not served, and keeps its place: nginx_tls: there is no key "nginx/tls/none"`,
+		`service "nofile" is not served, and keeps its place: nginx_tls: there is no file `,
+		`service "folder" is not served, and keeps its place: nginx_tls: there is no file `,
 	)
 	if len(r.Certificates) != 1 || r.Certificates[0].PEM != cert+key || string(r.Certificates[0].Path) != dir+"/consul/web.pem" {
 		t.Errorf("got %+v", r.Certificates)
 	}
 	again := w.routes()
-	if again.Sites[3] != r.Sites[3] || again.Certificates[0] != r.Certificates[0] {
+	if again.Sites[11] != r.Sites[11] || again.Certificates[0] != r.Certificates[0] {
 		t.Error("sites with TLS do not stay the same")
 	}
 	cert, key = ecPair(t)
 	w.keys["nginx/tls/web"] = cert + key
-	if last := w.routes(); last.Sites[3] == r.Sites[3] && last.Sites[2] == r.Sites[2] || last.Certificates[0].PEM != cert+key {
+	if last := w.routes(); last.Sites[11] == r.Sites[11] && last.Sites[10] == r.Sites[10] || last.Certificates[0].PEM != cert+key {
 		t.Error("a new certificate makes no difference")
 	}
 }
