@@ -63,8 +63,9 @@ func (w *world) Read(q watch.Query) (any, bool) {
 		}
 		if w.missing != nil {
 			w.missing(q)
+			return nil, false
 		}
-		return nil, false
+		return "", q == watch.FileIfAny(watch.Query{Kind: watch.KindFile, Name: q.Name})
 	}
 	w.t.Errorf("asked for %s", q)
 	return nil, false

@@ -52,11 +52,44 @@ func TestCertificates(t *testing.T) {
 	}
 	weakCert, weakKey := pairOf(t, short)
 	for text, reason := range map[string]string{
-		cert + key: "", key + cert: "", cert + other + key: "",
+		cert + key: "", key + cert: "", cert + other + key: "", "text\n" + cert + "text\n" + key: "",
 		"": "in PEM", cert: "in PEM", key: "in PEM", other + key: "in PEM", other + cert + key: "in PEM", "nonsense": "in PEM", weakCert + weakKey: "less than 2048 bits",
 	} {
-		if got := unusable(text); (got == "") != (reason == "") || !strings.Contains(got, reason) {
+		anew, got := pairIn(text)
+		if (got == "") != (reason == "") || !strings.Contains(got, reason) {
 			t.Errorf("got %q, want %q", got, reason)
+		}
+		if again, reason := pairIn(anew); got == "" && (again != anew || reason != "" || !strings.HasPrefix(anew, cert) || !strings.HasSuffix(anew, key) || strayText(anew) != "") {
+			t.Errorf("%s is written anew as %s, %s", text, anew, reason)
+		}
+	}
+}
+
+// Each of these nginx refuses, or may well do so, though Go takes certificate and key.
+func TestStrayText(t *testing.T) {
+	t.Parallel()
+	cert, key := ecPair(t)
+	for _, good := range []string{cert + key, key + "\n\n" + cert, strings.ReplaceAll(cert+key, "\n", "\r\n"), strings.TrimSpace(cert + key), "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + cert + key} {
+		if reason := strayText(good); reason != "" {
+			t.Errorf("%s: %s", good, reason)
+		}
+	}
+	body := strings.Split(cert, "\n")
+	for what, bad := range map[string]string{
+		"text":       "text\n" + cert + key,
+		"headers":    strings.Replace(cert, "-----\n", "-----\nFoo: bar\n\n", 1) + key,
+		"cut":        cert + key + strings.Join(body[:3], "\n"),
+		"cut chain":  cert + strings.Join(body[:3], "\n") + "\n" + key,
+		"no base64":  cert + "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n" + key,
+		"bad base64": cert + "-----BEGIN CERTIFICATE-----\nA=\n-----END CERTIFICATE-----\n" + key,
+		"long lines": body[0] + "\n" + strings.Join(body[1:len(body)-2], "") + "\n" + body[len(body)-2] + "\n" + key,
+		"trusted":    cert + "-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----\n" + key,
+		"no newline": strings.TrimSpace(cert) + key,
+		"spaces":     "  " + strings.ReplaceAll(cert, "\n", "\n  ") + key,
+		"other end":  strings.Replace(cert, "END CERTIFICATE", "END PRIVATE KEY", 1) + key,
+	} {
+		if strayText(bad) == "" {
+			t.Errorf("%s is taken", what)
 		}
 	}
 }
@@ -102,6 +135,11 @@ func TestSitesWithTLS(t *testing.T) {
 	if len(r.Certificates) != 1 || r.Certificates[0].PEM != cert+key || string(r.Certificates[0].Path) != dir+"/consul/web.pem" {
 		t.Errorf("got %+v", r.Certificates)
 	}
+	// A file may come later, and go.
+	w.files[filepath.Join(dir, "none.pem")] = cert + key
+	w.want("a file has come", sites(w.routes())[2:3], []string{"80 nofile.example.com/ redirect"})
+	delete(w.files, filepath.Join(dir, "none.pem"))
+	w.want("a file has gone", sites(w.routes())[2:3], []string{"80 nofile.example.com/ 503"})
 	again := w.routes()
 	if again.Sites[11] != r.Sites[11] || again.Certificates[0] != r.Certificates[0] {
 		t.Error("sites with TLS do not stay the same")
