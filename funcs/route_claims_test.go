@@ -113,3 +113,32 @@ func TestPortsOfServices(t *testing.T) {
 	w.routes()
 	w.noted(`service "two" does not get port 9999: it has that for http, and a port is for one thing: register what is to be there for TCP as a service of its own`)
 }
+
+// An instance that is nginx itself would make a circle of each request.
+func TestInstancesThatAreNginx(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		listen, address string
+		port            int
+		tag             string
+		here            bool
+	}{
+		{"", "127.0.0.1", 80, "http", true}, {"", "127.0.0.2", 443, "http", true}, {"", "127.0.0.1", 8080, "http", false}, {"", "127.0.0.1", 9999, "tcp", true},
+		{"", "127.0.0.1", 9999, "http", false}, {"", "::1", 80, "http", false}, {"::", "::1", 80, "http", true}, {"::", "127.0.0.1", 80, "http", true},
+		{"10.0.0.1", "10.0.0.1", 80, "http", true}, {"10.0.0.1", "127.0.0.1", 80, "http", false}, {"2001:db8::1", "2001:db8::1", 80, "http", true},
+	} {
+		w := newWorld(t)
+		w.vars["address"] = c.listen
+		i := w.add("app-9999", []string{c.tag})
+		i.Address, i.Port = c.address, c.port
+		r := w.routes()
+		if n := len(append(r.Upstreams, r.StreamUpstreams...)[0].Servers); (n == 0) != c.here {
+			t.Errorf("%+v: there are %d servers", c, n)
+		}
+		if c.here {
+			w.noted(`instance "app-9999-1" on node "n1" is left out: its address is that of nginx itself`)
+		} else {
+			w.noted()
+		}
+	}
+}

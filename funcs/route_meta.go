@@ -47,7 +47,8 @@ type wants struct {
 	secure    bool
 	tls       certRef // when it is secure
 
-	maxFails    int // of instances that say nothing; -1: nginx's own
+	here        func(*watch.ServiceInstance) bool // tells whether nginx itself listens there; nil: nobody knows
+	maxFails    int                               // of instances that say nothing; -1: nginx's own
 	failTimeout Nginx
 }
 

@@ -93,6 +93,11 @@ func (o *offer) read(tagged []*watch.ServiceInstance) {
 		o.note(o.tags, "service %s is left out: %s", quote(o.service), misplaced)
 		return
 	}
+	listen := o.wants.listen
+	if listen == 0 && o.tags.has(tagTCP) {
+		listen = portInName(o.service)
+	}
+	o.wants.here = func(i *watch.ServiceInstance) bool { return o.settings.here(i, listen) }
 	if unfit != nil {
 		o.note(o.tags, "service %s is not served, and keeps its place: %s", quote(o.service), unfit)
 	}

@@ -3,9 +3,12 @@ package funcs
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/ctmpl/ctmpl/watch"
 )
 
 // settings are what the variables say of routes.
@@ -203,6 +206,18 @@ func (s *settings) own(port int) string {
 		return "tls_listen"
 	}
 	return ""
+}
+
+// here tells whether an instance is nginx itself: its address is one that nginx listens on
+// without doubt, at one of its own ports or that of the service.
+func (s *settings) here(i *watch.ServiceInstance, listen int) bool {
+	addr, err := netip.ParseAddr(i.Address)
+	if err != nil {
+		return false
+	}
+	addr = addr.Unmap()
+	all := s.address == "" && addr.Is4() || s.address == "[::]:"
+	return (all && addr.IsLoopback() || bracketed(addr)+":" == s.address) && (s.own(i.Port) != "" || s.allows(i.Port) && i.Port == listen)
 }
 
 // portsText writes the ports that services may choose.

@@ -56,6 +56,9 @@ func upstreamOf(n names, service string, list []*watch.ServiceInstance, w wants,
 			continue
 		}
 		p, err := serverPartsOf(i, w)
+		if err == nil && w.here != nil && w.here(i) {
+			err = errors.New("its address is that of nginx itself, which would ask itself")
+		}
 		if err != nil {
 			notes = append(notes, Whose(i)+" is left out: "+err.Error())
 			continue
