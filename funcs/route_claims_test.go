@@ -142,3 +142,21 @@ func TestInstancesThatAreNginx(t *testing.T) {
 		}
 	}
 }
+
+// The points of hash are dear: weights are scaled down for it, coprime ones as well.
+func TestWeightsWithHash(t *testing.T) {
+	t.Parallel()
+	for lb, want := range map[string][]string{
+		"hash uri":    {"10.0.0.1:8001 weight=20", "10.0.0.1:8002 weight=10", "10.0.0.1:8003"},
+		"round_robin": {"10.0.0.1:8001 weight=997", "10.0.0.1:8002 weight=499"},
+	} {
+		w := newWorld(t)
+		w.add("web", http1, "nginx_lb", lb, "nginx_weight", "997")
+		w.add("web", http1, "nginx_lb", lb, "nginx_weight", "499")
+		w.add("web", http1, "nginx_lb", lb, "nginx_weight", "1")
+		if lb == "round_robin" {
+			want = append(want, "10.0.0.1:8003")
+		}
+		w.want(lb, servers1(w.routes().Upstreams[0]), want)
+	}
+}

@@ -66,7 +66,9 @@ func newVersions(n names, service string, list []*watch.ServiceInstance, w wants
 }
 
 // of gives what serves when so many of a hundred clients are to get the canary: one
-// upstream, or both. A version of which nothing is up gets none.
+// upstream, or both. A version of which nothing is up gets none. With 0 the canary gets
+// none in any case: somebody has withdrawn it. With noPercent, which nobody has meant, it
+// serves when nothing else is up.
 func (s *versions) of(service string, percent int, key canaryKey) (*Upstream, *Split) {
 	switch {
 	case percent > 0 && len(s.stable.Servers) == 0, percent == 100 && len(s.canary.Servers) > 0:
@@ -77,7 +79,7 @@ func (s *versions) of(service string, percent int, key canaryKey) (*Upstream, *S
 			s.made = newSplitOf(s.names, service, key, SplitPart{share, s.canary}, SplitPart{"*", s.stable})
 		}
 		return nil, s.made
-	case len(s.stable.Servers) == 0 && len(s.canary.Servers) > 0:
+	case percent == noPercent && len(s.stable.Servers) == 0 && len(s.canary.Servers) > 0:
 		return s.onlyCanary, nil
 	}
 	return s.onlyStable, nil
@@ -113,19 +115,36 @@ func canaryKeyOf(text string) (canaryKey, error) {
 
 var versionParts = regexp.MustCompile(`[0-9]+|[^0-9]+`)
 
+// preRelease is what stands behind a version that comes before it, as in 1.10.0-rc1. With
+// a number, as in 1.10.0-2, it comes after it.
+var preRelease = regexp.MustCompile(`^(-[A-Za-z]|~)`)
+
 // compareVersions compares v9 and v10 as their numbers are.
 func compareVersions(a, b string) int {
-	partsA, partsB := versionParts.FindAllString(a, -1), versionParts.FindAllString(b, -1)
+	partsA, partsB := append(versionParts.FindAllString(a, -1), ""), append(versionParts.FindAllString(b, -1), "")
 	for i := range min(len(partsA), len(partsB)) {
-		x, errX := strconv.ParseUint(partsA[i], 10, 64)
-		y, errY := strconv.ParseUint(partsB[i], 10, 64)
-		c := strings.Compare(partsA[i], partsB[i])
-		if errX == nil && errY == nil {
-			c = cmp.Compare(x, y)
-		}
-		if c != 0 {
+		if c := compareParts(partsA[i], partsB[i]); c != 0 {
 			return c
 		}
 	}
-	return cmp.Or(cmp.Compare(len(partsA), len(partsB)), strings.Compare(a, b))
+	return strings.Compare(a, b) // 01 and 1
+}
+
+// compareParts compares parts of versions; "" is the end of one.
+func compareParts(a, b string) int {
+	rank := func(part string) int {
+		switch {
+		case preRelease.MatchString(part):
+			return 0
+		case part == "":
+			return 1
+		}
+		return 2
+	}
+	x, errX := strconv.ParseUint(a, 10, 64)
+	y, errY := strconv.ParseUint(b, 10, 64)
+	if errX == nil && errY == nil {
+		return cmp.Compare(x, y)
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b))
 }
