@@ -161,11 +161,42 @@ func TestBadVariables(t *testing.T) {
 		"http_listen": {"", "0", "x", "127.0.0.1:80", "443"}, "https_listen": {"80"}, "grpc_listen": {"65536"}, "tls_listen": {"8080;"},
 		"domain": {".com", "Example.com", "a b"}, "address": {"localhost", "127.0.0.1:80", "169.254.169.254"}, "serve": {"", "https", "http,"}, "ports": {"0-5", "9-5", "a"},
 		"lb": {"fair", "hash uri"}, "max_fails": {"-1", "x"}, "fail_timeout": {"x"}, "canary_by": {"", "x"}, "tls_dir": {"", "tls", "/etc/x;y"},
+		"canary_keys": {"", "release", "/release/", "a\n/"}, "tls_keys": {"tls"},
+		"workers": {"", "abc", "0", "-1", "auto;"}, "connections": {"", "0", "1"}, "open_files": {"x"}, "user": {"a;b", "a b c", "A"}, "pid": {"", "run", "/run/a b"},
+		"error_log": {"", "off", "no"}, "access_log": {"no", "", "stderr"}, "stream_log": {"/a;"}, "modules": {"x", "/a b"}, "temp_dir": {"tmp"},
+		"shutdown_timeout": {"", "x"}, "connect_timeout": {"1y"}, "read_timeout": {""}, "stream_timeout": {"-1s"}, "keepalive_time": {"x"}, "max_body": {"", "1q"},
+		"hash_sizes": {"", "0", "None"}, "catch_all": {"", "x"}, "service": {"", "A b"}, "upstream": {"", "a/b"}, "listen": {"", "80; }", "a\nb"},
 	} {
 		for _, value := range values {
-			r := newRouter(&Execution{}, Options{Vars: map[string]string{name: value}})
-			if _, err := r.nginxRoutes(); err == nil || !strings.Contains(err.Error(), "the variable ") {
-				t.Errorf("%s = %q: got %v", name, value, err)
+			bad := CheckVars(map[string]string{name: value})
+			if len(bad) != 1 || !strings.HasPrefix(bad[0].Error(), "the variable ") {
+				t.Errorf("%s = %q: got %v", name, value, bad)
+			}
+			if _, own := RouteVars()[name]; own {
+				if _, err := newRouter(&Execution{}, Options{Vars: map[string]string{name: value}}).nginxRoutes(); err == nil {
+					t.Errorf("%s = %q is taken for routes", name, value)
+				}
+			}
+		}
+	}
+}
+
+func TestGoodVariables(t *testing.T) {
+	t.Parallel()
+	for name, value := range RouteVars() {
+		if bad := CheckVars(map[string]string{name: value}); len(bad) > 0 {
+			t.Error(bad[0])
+		}
+	}
+	for name, values := range map[string][]string{
+		"workers": {"auto", "4"}, "open_files": {"", "65536"}, "user": {"", "www-data", "nginx nginx"}, "pid": {"/run/nginx.pid"}, "error_log": {"stderr", "syslog:server=10.0.0.1:514", "/dev/stderr"},
+		"access_log": {"off", "syslog:server=unix:/dev/log,tag=nginx", "/var/log/nginx/access.log"}, "modules": {"", "/etc/nginx/modules-enabled/*.conf"}, "temp_dir": {"", "/tmp"},
+		"shutdown_timeout": {"1h", "0"}, "max_body": {"0", "64m", "1024"}, "hash_sizes": {"on", "off", "no"}, "catch_all": {"true", "false", "yes"}, "service": {"web"}, "upstream": {"Web"},
+		"listen": {"127.0.0.1:9191", "[::1]:80 reuseport", "unix:/run/x.sock", "8080"}, "ports": {"", "25", "1-65535"},
+	} {
+		for _, value := range values {
+			if bad := CheckVars(map[string]string{name: value}); len(bad) > 0 {
+				t.Error(bad[0])
 			}
 		}
 	}

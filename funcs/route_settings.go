@@ -51,50 +51,57 @@ func VarsOf(function string) map[string]string {
 	return nil
 }
 
-// settingsOf reads the variables, once.
+// settingsOf reads the variables, once. The error is of one that is bad.
 func settingsOf(vars map[string]string) func() (*settings, error) {
 	return sync.OnceValues(func() (*settings, error) {
-		r := &variableReader{vars: vars}
-		s := &settings{
-			http: r.port("http_listen"), https: r.port("https_listen"), grpc: r.port("grpc_listen"), tls: r.port("tls_listen"),
-			canary: r.text("canary_keys"), tlsKeys: r.text("tls_keys"), tlsDir: r.text("tls_dir"), tagPrefix: r.text("tag_prefix"),
+		s, errs := readSettings(vars)
+		if len(errs) > 0 {
+			return nil, errs[0]
 		}
-		r.read("domain", func(text string) error { s.domain = text; return hostOr(text, "") })
-		r.read("address", func(text string) (err error) { s.address, err = listenAddress(text); return err })
-		r.read("ports", func(text string) (err error) { s.ports, err = portRanges(text); return err })
-		r.read("canary_by", func(text string) (err error) { s.key, err = canaryKeyOf(text); return err })
-		r.read("serve", func(text string) (err error) { s.serve, err = tagsIn(text); return err })
-		s.maxFails = -1
-		r.read("max_fails", func(text string) (err error) {
-			if text != "" {
-				s.maxFails, err = nginxInt(text)
-			}
-			return err
-		})
-		r.read("fail_timeout", func(text string) (err error) {
-			if text != "" {
-				s.failTimeout, err = nginxDuration(text)
-			}
-			return err
-		})
-		r.read("lb", func(text string) error {
-			s.balance = text
-			b, err := balanceOf(text)
-			if err == nil {
-				_, err = b.stream()
-			}
-			return err
-		})
-		r.read("tls_dir", func(text string) error { _, err := nginxPath(text); return err })
-		r.distinct(s)
-		return s, r.err
+		return s, nil
 	})
 }
 
-// variableReader keeps the first error.
+func readSettings(vars map[string]string) (*settings, []*VariableError) {
+	r := &variableReader{vars: vars}
+	s := &settings{
+		http: r.port("http_listen"), https: r.port("https_listen"), grpc: r.port("grpc_listen"), tls: r.port("tls_listen"),
+		canary: r.prefix("canary_keys"), tlsKeys: r.prefix("tls_keys"), tlsDir: r.text("tls_dir"), tagPrefix: r.text("tag_prefix"), maxFails: -1,
+	}
+	r.read("domain", func(text string) error { s.domain = text; return hostOr(text, "") })
+	r.read("address", func(text string) (err error) { s.address, err = listenAddress(text); return err })
+	r.read("ports", func(text string) (err error) { s.ports, err = portRanges(text); return err })
+	r.read("canary_by", func(text string) (err error) { s.key, err = canaryKeyOf(text); return err })
+	r.read("serve", func(text string) (err error) { s.serve, err = tagsIn(text); return err })
+	r.read("max_fails", func(text string) (err error) {
+		if text != "" {
+			s.maxFails, err = nginxInt(text)
+		}
+		return err
+	})
+	r.read("fail_timeout", func(text string) (err error) {
+		if text != "" {
+			s.failTimeout, err = nginxDuration(text)
+		}
+		return err
+	})
+	r.read("lb", func(text string) error {
+		s.balance = text
+		b, err := balanceOf(text)
+		if err == nil {
+			_, err = b.stream()
+		}
+		return err
+	})
+	r.read("tls_dir", aPath)
+	r.distinct(s)
+	return s, r.errs
+}
+
+// variableReader keeps an error for each variable that is bad.
 type variableReader struct {
 	vars map[string]string
-	err  error
+	errs []*VariableError
 }
 
 func (r *variableReader) text(name string) string {
@@ -111,9 +118,13 @@ func (r *variableReader) read(name string, set func(string) error) {
 }
 
 func (r *variableReader) fail(name string, err error) {
-	if r.err == nil {
-		r.err = fmt.Errorf("the variable %s: %w", name, reasonOf(err))
-	}
+	r.errs = append(r.errs, &VariableError{name, r.text(name), reasonOf(err).Error()})
+}
+
+// prefix reads the beginning of keys.
+func (r *variableReader) prefix(name string) string {
+	r.read(name, matching(`[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]*/`, "want the beginning of keys with a / at its end, and none before it"))
+	return r.text(name)
 }
 
 func (r *variableReader) port(name string) (port int) {
