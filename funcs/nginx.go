@@ -53,6 +53,7 @@ func nginxFuncs(x *Execution) template.FuncMap {
 		"nginxString":     unlessWaiting(x, nginxString),
 		"nginxHeader":     unlessWaiting(x, nginxHeader),
 		"nginxComment":    unlessWaiting(x, nginxComment),
+		"nginxSwitch":     unlessWaiting(x, nginxSwitch),
 		"raw":             unlessWaiting(x, raw),
 	}
 }

@@ -27,7 +27,7 @@ var pure = setOf(
 
 	// for nginx
 	`nginxAddress nginxComment nginxDuration nginxHeader nginxHost nginxInt nginxName nginxNetwork nginxPath
-	nginxPort nginxServer nginxServerName nginxSize nginxString nginxWeight nginxWeights nginxWildcard raw var`,
+	nginxPort nginxServer nginxServerName nginxSize nginxString nginxSwitch nginxWeight nginxWeights nginxWildcard raw var`,
 
 	// consul-template's
 	`add base64Decode base64Encode base64URLDecode base64URLEncode byKey byMeta byPort byTag contains containsAll

@@ -2,6 +2,7 @@ package funcs
 
 import (
 	"cmp"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ type Routes struct {
 	// For the http block.
 	Upstreams    []*Upstream    // by service
 	Splits       []*Split       // of services with a canary
-	Listens      []*Listen      // each place with sites, and that of http in any case
+	Listens      []*Listen      // each place with sites, and that of http in any case if it is wanted
 	Sites        []*Site        // by port and host
 	Certificates []*Certificate // of the sites, that come from keys
 
@@ -33,15 +34,17 @@ type Routes struct {
 type Listen struct {
 	Address Nginx // as listen takes it, with ssl and http2
 	TLS     bool
+	Shared  bool // it is that of the variable http_listen, where the main file may have servers
 }
 
 // Site is a host at a port.
 type Site struct {
 	Host        Nginx
 	Listen      Nginx
-	Certificate *Certificate // nil without TLS
-	Locations   []Location   // by path
-	Whole       bool         // one of them is /
+	Certificate *Certificate // nil without TLS, and where there is none that can be used
+	TLS         bool
+	Locations   []Location // by path
+	Whole       bool       // one of them is /
 }
 
 // Location is what becomes of the requests for a path and all below.
@@ -50,6 +53,7 @@ type Location struct {
 	Service  string
 	Pass     Nginx // the upstream, or a variable with its name
 	GRPC     bool
+	Unfit    bool  // the service cannot be served as it is: 503
 	Redirect bool  // to https
 	Port     Nginx // of https, with the colon before it; "" for the usual one
 }
@@ -69,19 +73,13 @@ type router struct {
 	x        *Execution
 	sandbox  string
 	settings func() (*settings, error)
-	kept     map[string]*keptRoutes // by the tags that they are for
+	offers   map[string]*offer      // each is good for as long as the answer is the same
+	made     map[string]*madeRoutes // by the tags that they are of
 	certs    map[certRef]*Certificate
 }
 
-// keptRoutes are what was made the last time: an offer is good for as long as the answer
-// is the same.
-type keptRoutes struct {
-	offers map[string]*offer
-	claims *claims
-}
-
 func newRouter(x *Execution, opt Options) *router {
-	return &router{x: x, sandbox: opt.Sandbox, settings: settingsOf(opt.Vars), kept: map[string]*keptRoutes{}, certs: map[certRef]*Certificate{}}
+	return &router{x: x, sandbox: opt.Sandbox, settings: settingsOf(opt.Vars), made: map[string]*madeRoutes{}, certs: map[certRef]*Certificate{}}
 }
 
 // funcs are the functions for templates.
@@ -91,43 +89,45 @@ func (r *router) funcs() template.FuncMap {
 	}
 }
 
-// nginxRoutes gives what the services with the tags http, grpc and tcp want of nginx, by
+// nginxRoutes gives what services want of nginx, by their tags http, grpc and tcp and
 // their metadata, as far as they get it. What they do not get is told in log and status.
-// With tags as arguments the others do not count.
+// With tags as arguments it is the part that is due to these: who gets what is decided for
+// all of them, so that the files of a host, and the hosts of a fleet, decide alike.
 func (r *router) nginxRoutes(tags ...string) (*Routes, error) {
 	s, err := r.settings()
 	if err != nil {
 		return nil, err
 	}
-	if len(tags) == 0 {
-		tags = routedTags
+	wanted, err := s.served(tags)
+	if err != nil {
+		return nil, fmt.Errorf("nginxRoutes: %w", err)
 	}
-	kept := r.keptFor(tags)
-	all := r.ask(tags, s, kept)
+	all := r.ask(s)
 	if r.x.waits() {
 		return &Routes{}, nil
 	}
-	c := newClaims(s, kept.claims)
+	c := newClaims(s)
 	from := r.sources(s)
 	for _, o := range all {
 		c.take(o, from)
 	}
-	if r.x.waits() { // for keys
+	if r.x.waits() { // for keys and files
 		return &Routes{}, nil
 	}
-	for _, text := range c.notes {
-		r.x.note(text)
+	for _, n := range c.notes {
+		if n.of.any(wanted) {
+			r.x.note(n.text)
+		}
 	}
-	kept.claims = c
-	return c.routes(), nil
+	return c.routes(wanted, r.madeFor(tags)), nil
 }
 
-func (r *router) keptFor(tags []string) *keptRoutes {
+func (r *router) madeFor(tags []string) *madeRoutes {
 	key := strings.Join(tags, ",")
-	if r.kept[key] == nil {
-		r.kept[key] = &keptRoutes{claims: &claims{}}
+	if r.made[key] == nil {
+		r.made[key] = &madeRoutes{}
 	}
-	return r.kept[key]
+	return r.made[key]
 }
 
 // The tags that ask for a route.
@@ -137,14 +137,27 @@ const (
 	tagTCP  = "tcp"
 )
 
-var routedTags = []string{tagHTTP, tagGRPC, tagTCP}
+var routedTags = tagSet{tagHTTP, tagGRPC, tagTCP}
+
+// tagSet are some of these.
+type tagSet []string
+
+func (t tagSet) has(tag string) bool { return slices.Contains(t, tag) }
+
+func (t tagSet) any(others tagSet) bool { return slices.ContainsFunc(t, others.has) }
+
+// note is what is told of a service by those who want one of its tags.
+type note struct {
+	of   tagSet
+	text string
+}
 
 // ask gives what services offer, the oldest first: that is the order of their claims.
-func (r *router) ask(tags []string, s *settings, kept *keptRoutes) (all []*offer) {
+func (r *router) ask(s *settings) (all []*offer) {
 	asked := map[string]*offer{}
 	list := read(r.x.Reader, watch.Query{Kind: watch.KindServices}, []*watch.ServiceSummary{})
 	for _, summary := range list {
-		if !slices.ContainsFunc(tags, func(tag string) bool { return slices.Contains(summary.Tags, tag) }) {
+		if len(s.tagsOf(summary.Tags)) == 0 {
 			continue
 		}
 		if !askable(summary.Name) {
@@ -152,16 +165,16 @@ func (r *router) ask(tags []string, s *settings, kept *keptRoutes) (all []*offer
 			continue
 		}
 		list := r.instances(summary.Name)
-		o := kept.offers[summary.Name]
+		o := r.offers[summary.Name]
 		if o == nil || !o.of(list) {
-			o = newOffer(summary.Name, list, tags, s)
+			o = newOffer(summary.Name, list, s)
 		}
 		asked[summary.Name] = o
 		if o.oldest != nil { // else it has just gone, or has not come yet
 			all = append(all, o)
 		}
 	}
-	kept.offers = asked
+	r.offers = asked
 	slices.SortStableFunc(all, func(a, b *offer) int {
 		return cmp.Or(cmp.Compare(a.age, b.age), strings.Compare(a.service, b.service))
 	})

@@ -44,27 +44,31 @@ type wants struct {
 	listen    int // 0: not said
 	balance   balance
 	keepalive int
-	tls       certRef
+	secure    bool
+	tls       certRef // when it is secure
 
-	maxFails    int // of instances that say nothing; -1: nginx's own
+	here        func(*watch.ServiceInstance) bool // tells whether nginx itself listens there; nil: nobody knows
+	maxFails    int                               // of instances that say nothing; -1: nginx's own
 	failTimeout Nginx
 }
 
 // defaultKeepalive is how many idle connections a worker keeps to a service.
 const defaultKeepalive = 16
 
-// wantsOf reads what an instance says for its service. The error names the key.
-func wantsOf(i *watch.ServiceInstance, s *settings) (wants, error) {
+// wantsOf reads what an instance says for its service. The errors name the key: misplaced
+// is about where the service wants to be, unfit about all else.
+func wantsOf(i *watch.ServiceInstance, s *settings) (w wants, misplaced, unfit error) {
 	r := &metaReader{meta: i.ServiceMeta}
-	w := wants{path: "/", keepalive: defaultKeepalive, maxFails: s.maxFails, failTimeout: s.failTimeout}
+	w = wants{path: "/", secure: i.ServiceMeta[metaTLS] != "", keepalive: defaultKeepalive, maxFails: s.maxFails, failTimeout: s.failTimeout}
 	w.balance, _ = balanceOf(s.balance)
 	r.read(metaHost, func(text string) (err error) { w.hosts, err = hosts(text); return err })
 	r.read(metaPath, func(text string) (err error) { w.path, err = nginxPath(text); return err })
 	r.read(metaListen, func(text string) (err error) { w.listen, err = nginxPort(text); return err })
+	misplaced, r.err = r.err, nil
 	r.read(metaBalance, func(text string) (err error) { w.balance, err = balanceOf(text); return err })
 	r.read(metaKeepalive, func(text string) (err error) { w.keepalive, err = wholeFrom(text, 0, 1024); return err })
 	r.read(metaTLS, func(text string) (err error) { w.tls, err = certRefOf(text); return err })
-	return w, r.err
+	return w, misplaced, r.err
 }
 
 // hosts reads names with commas between them.

@@ -47,9 +47,16 @@ func TestBadMetadata(t *testing.T) {
 				if n := len(r.Upstreams[1].Servers); n != 0 {
 					t.Errorf("%s = %q: there are %d servers", key, value, n)
 				}
-			} else {
+			} else if slices.Contains([]string{metaHost, metaPath, metaListen}, key) {
 				w.want(key+" "+value, sites(r), []string{"80 other.example.com/ other"})
 				w.noted(`service "web" is left out: ` + key)
+			} else {
+				want := []string{"80 other.example.com/ other", "80 web.example.com/ 503"}
+				if key == metaTLS {
+					want = append(want, "443 ssl http2 web.example.com/ 503")
+				}
+				w.want(key+" "+value, sites(r), want)
+				w.noted(`service "web" is not served, and keeps its place: ` + key)
 			}
 			if s := strings.Join(w.notes, " "); len(value) > 6 && strings.Contains(s, value) {
 				t.Errorf("%s: the note shows the value: %s", key, s)
@@ -70,7 +77,7 @@ func TestGoodMetadata(t *testing.T) {
 	w.want("servers", servers1(up), []string{
 		"10.0.0.1:8001 weight=3 max_conns=5 max_fails=3 fail_timeout=90s", "10.0.0.1:8002 weight=2 max_fails=0 fail_timeout=5s backup", "[2001:db8::1]:8003",
 	})
-	if up.Balance != "least_conn;" || up.Keepalive != 0 || up.Zone != "http.web 64k" {
+	if up.Balance != "least_conn;" || up.Keepalive != 0 || up.Zone != "http._route.web 64k" {
 		t.Errorf("got %+v", up)
 	}
 	a.Status, c.Status = watch.StatusCritical, watch.StatusCritical
@@ -105,7 +112,7 @@ func TestBalance(t *testing.T) {
 	if n := len(w.routes().Upstreams[0].Servers); n != 1 {
 		t.Errorf("there are %d servers", n)
 	}
-	w.noted("nginx has no backup with nginx_lb ip_hash", `service "db-9999" is left out of TCP: nginx_lb`)
+	w.noted("nginx has no backup with nginx_lb ip_hash", `service "db-9999" is not served by TCP, and keeps its place: nginx_lb`)
 }
 
 func TestOddAddresses(t *testing.T) {
@@ -152,13 +159,44 @@ func TestBadVariables(t *testing.T) {
 	t.Parallel()
 	for name, values := range map[string][]string{
 		"http_listen": {"", "0", "x", "127.0.0.1:80", "443"}, "https_listen": {"80"}, "grpc_listen": {"65536"}, "tls_listen": {"8080;"},
-		"domain": {".com", "Example.com", "a b"}, "address": {"localhost", "127.0.0.1:80", "169.254.169.254"}, "ports": {"", "0-5", "9-5", "a"},
+		"domain": {".com", "Example.com", "a b"}, "address": {"localhost", "127.0.0.1:80", "169.254.169.254"}, "serve": {"", "https", "http,"}, "ports": {"0-5", "9-5", "a"},
 		"lb": {"fair", "hash uri"}, "max_fails": {"-1", "x"}, "fail_timeout": {"x"}, "canary_by": {"", "x"}, "tls_dir": {"", "tls", "/etc/x;y"},
+		"canary_keys": {"", "release", "/release/", "a\n/"}, "tls_keys": {"tls"},
+		"workers": {"", "abc", "0", "-1", "auto;"}, "connections": {"", "0", "1"}, "open_files": {"x"}, "user": {"a;b", "a b c", "A"}, "pid": {"", "run", "/run/a b"},
+		"error_log": {"", "off", "no"}, "access_log": {"no", "", "stderr"}, "stream_log": {"/a;"}, "modules": {"x", "/a b"}, "temp_dir": {"tmp"},
+		"shutdown_timeout": {"", "x"}, "connect_timeout": {"1y"}, "read_timeout": {""}, "stream_timeout": {"-1s"}, "keepalive_time": {"x"}, "max_body": {"", "1q"},
+		"hash_sizes": {"", "0", "None"}, "catch_all": {"", "x"}, "service": {"", "A b"}, "upstream": {"", "a/b"}, "listen": {"", "80; }", "a\nb"},
 	} {
 		for _, value := range values {
-			r := newRouter(&Execution{}, Options{Vars: map[string]string{name: value}})
-			if _, err := r.nginxRoutes(); err == nil || !strings.Contains(err.Error(), "the variable ") {
-				t.Errorf("%s = %q: got %v", name, value, err)
+			bad := CheckVars(map[string]string{name: value})
+			if len(bad) != 1 || !strings.HasPrefix(bad[0].Error(), "the variable ") {
+				t.Errorf("%s = %q: got %v", name, value, bad)
+			}
+			if _, own := RouteVars()[name]; own {
+				if _, err := newRouter(&Execution{}, Options{Vars: map[string]string{name: value}}).nginxRoutes(); err == nil {
+					t.Errorf("%s = %q is taken for routes", name, value)
+				}
+			}
+		}
+	}
+}
+
+func TestGoodVariables(t *testing.T) {
+	t.Parallel()
+	for name, value := range RouteVars() {
+		if bad := CheckVars(map[string]string{name: value}); len(bad) > 0 {
+			t.Error(bad[0])
+		}
+	}
+	for name, values := range map[string][]string{
+		"workers": {"auto", "4"}, "open_files": {"", "65536"}, "user": {"", "www-data", "nginx nginx"}, "pid": {"/run/nginx.pid"}, "error_log": {"stderr", "syslog:server=10.0.0.1:514", "/dev/stderr"},
+		"access_log": {"off", "syslog:server=unix:/dev/log,tag=nginx", "/var/log/nginx/access.log"}, "modules": {"", "/etc/nginx/modules-enabled/*.conf"}, "temp_dir": {"", "/tmp"},
+		"shutdown_timeout": {"1h", "0"}, "max_body": {"0", "64m", "1024"}, "hash_sizes": {"on", "off", "no"}, "catch_all": {"true", "false", "yes"}, "service": {"web"}, "upstream": {"Web"},
+		"listen": {"127.0.0.1:9191", "[::1]:80 reuseport", "unix:/run/x.sock", "8080"}, "ports": {"", "25", "1-65535"},
+	} {
+		for _, value := range values {
+			if bad := CheckVars(map[string]string{name: value}); len(bad) > 0 {
+				t.Error(bad[0])
 			}
 		}
 	}

@@ -63,7 +63,7 @@ func TestUpstreamNamesAreDistinct(t *testing.T) {
 	}
 	variables := map[Nginx]bool{}
 	for _, s := range r.Splits {
-		if variables[s.Variable] || !variableName.MatchString(strings.TrimPrefix(string(s.Variable), "$")) {
+		if variables[s.Variable] || len(s.Variable) > 1+46 {
 			t.Errorf("%s has %s", s.Service, s.Variable)
 		}
 		variables[s.Variable] = true
@@ -86,8 +86,8 @@ func TestSplitsOfRoutes(t *testing.T) {
 		"none":           {"web", "web=8001,8002,8003", ""}, // there is no key
 		"":               {"web", "web=8001,8002,8003", ""},
 		"0":              {"web", "web=8001,8002", ""},
-		"1":              {"$split_web", "_canary.web=8003 _stable.web=8001,8002", ""},
-		"99":             {"$split_web", "_canary.web=8003 _stable.web=8001,8002", ""},
+		"1":              {"split", "_canary.web=8003 _stable.web=8001,8002", ""},
+		"99":             {"split", "_canary.web=8003 _stable.web=8001,8002", ""},
 		"100":            {"web", "web=8003", ""},
 		"100\n":          {"web", "web=8003", ""}, // of echo 100 | consul kv put KEY -
 		"\n":             {"web", "web=8001,8002", "want a whole number, 0 to 100"},
@@ -116,15 +116,21 @@ func TestSplitsOfRoutes(t *testing.T) {
 			for _, s := range up.Servers {
 				ports = append(ports, strings.TrimPrefix(string(s.Address), "10.0.0.1:"))
 			}
-			all = append(all, string(up.Name)+"="+strings.Join(ports, ","))
+			all = append(all, strings.TrimPrefix(string(up.Name), "_route.")+"="+strings.Join(ports, ","))
 		}
-		if got := strings.Join(all, " "); got != want.upstreams || string(r.Sites[0].Locations[0].Pass) != want.pass {
+		if got := strings.Join(all, " "); got != want.upstreams || passed(r.Sites[0].Locations[0]) != want.pass {
 			t.Errorf("%q: got %s, %s", value, got, r.Sites[0].Locations[0].Pass)
 		}
-		if want.pass == "$split_web" && (len(r.Splits) != 1 || string(r.Splits[0].Parts[0].Share) != value+"%" || r.Splits[0].Parts[1].Share != "*") {
+		if want.pass == "split" && (len(r.Splits) != 1 || string(r.Splits[0].Parts[0].Share) != value+"%" || r.Splits[0].Parts[1].Share != "*") {
 			t.Errorf("%q: got %+v", value, r.Splits)
 		}
 	}
+}
+
+// passed is the upstream of a location, or "split" for that of the service web.
+func passed(l Location) string {
+	pass := strings.TrimPrefix(string(l.Pass), "_route.")
+	return strings.Replace(pass, "$ctmpl_split_x_"+shortSum("web"), "split", 1)
 }
 
 func TestSplitsWithoutOneSide(t *testing.T) {
@@ -133,7 +139,7 @@ func TestSplitsWithoutOneSide(t *testing.T) {
 		down    string
 		percent string
 		want    string
-	}{{"v1", "5", "8002"}, {"v1", "0", "8002"}, {"v2", "5", "8001"}, {"v2", "100", "8001"}, {"v1", "abc", "8002"}} {
+	}{{"v1", "5", "8002"}, {"v1", "0", ""}, {"v2", "0", "8001"}, {"v2", "5", "8001"}, {"v2", "100", "8001"}, {"v1", "abc", "8002"}} {
 		w := newWorld(t)
 		w.add("web", http1, "version", "v1")
 		w.add("web", http1, "version", "v2")
@@ -144,7 +150,11 @@ func TestSplitsWithoutOneSide(t *testing.T) {
 		}
 		w.keys["release/web/canary"] = c.percent
 		r := w.routes()
-		w.want(fmt.Sprint(c), servers1(r.Upstreams[0]), []string{"10.0.0.1:" + c.want})
+		var want []string
+		if c.want != "" {
+			want = []string{"10.0.0.1:" + c.want}
+		}
+		w.want(fmt.Sprint(c), servers1(r.Upstreams[0]), want)
 		if len(r.Splits) > 0 {
 			t.Errorf("%v: there is a split", c)
 		}
@@ -167,7 +177,7 @@ func TestSplitKeys(t *testing.T) {
 
 func TestVersionsAreCompared(t *testing.T) {
 	t.Parallel()
-	sorted := []string{"", "1.2", "1.10", "1.10.1", "2", "v1", "v2", "v10", "v10-rc1"}
+	sorted := []string{"", "1.2", "1.10.0-rc1", "1.10.0-rc2", "1.10.0~beta", "1.10.0", "1.10.0-2", "1.10.1-rc1", "1.10.1", "2", "v1", "v2", "v10-rc1", "v10"}
 	for i, a := range sorted {
 		for j, b := range sorted {
 			if got := compareVersions(a, b); (got < 0) != (i < j) || (got == 0) != (i == j) {
@@ -237,5 +247,78 @@ func TestRoutesOfSomeTags(t *testing.T) {
 		w.want("both", sites(w.routes("http", "grpc")), []string{"80 web.example.com/ web", "50051 http2 web.example.com/ web grpc"})
 		w.want("no stream", streams(w.routes("http")), nil)
 		w.want("stream", streams(w.routes()), []string{"9999 echo-9999"})
+	}
+}
+
+// nginx takes variables of up to 46 characters (variables_hash_bucket_size 64).
+func TestVariablesAreShort(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"web", "recommendation-engine-v2", "a_name_of_one_and_forty_characters_exactly", strings.Repeat("a", 33), strings.Repeat("a", 255), "Web"} {
+		w := newWorld(t)
+		w.vars["canary_by"] = "cookie session"
+		w.add(name, http1, "nginx_host", "a.test", "version", "v1")
+		w.add(name, http1, "nginx_host", "a.test", "version", "v2")
+		w.keys["release/"+name+"/canary"] = "5"
+		split := w.routes().Splits[0]
+		own, err := w.router.nginxSplit(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range []Nginx{split.Variable, split.Key, own.Variable, own.Key} {
+			if len(s) > 1+46 {
+				t.Errorf("%s has %d characters", s, len(s))
+			}
+		}
+		if split.Variable == own.Variable || split.Key == own.Key || split.Parts[0].Upstream.Name == own.Parts[0].Upstream.Name {
+			t.Errorf("a template of one's own gives things the names of routes: %+v", own)
+		}
+	}
+}
+
+// What routes and ways into the mesh are called is not what anything else is called.
+func TestNamesOfRoutes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, name := range []string{"web", "_route.web", "_connect.web", "localhost"} {
+		w.add(name, http1, "nginx_host", "a.test", "nginx_path", "/"+name)
+	}
+	seen := map[Nginx]bool{}
+	for _, up := range w.routes().Upstreams {
+		seen[up.Name] = true
+		if !strings.HasPrefix(string(up.Name), "_route.") || up.Zone != "http."+up.Name+" 64k" {
+			t.Errorf("%s has the name %s and the zone %s", up.Service, up.Name, up.Zone)
+		}
+	}
+	for name := range w.services {
+		up, err := w.router.nginxUpstream(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, b := up.At("127.0.0.1:80"), up.At("127.0.0.1:81")
+		if seen[up.Name] || seen[a.Name] || seen[b.Name] || a.Name == b.Name {
+			t.Errorf("names are not distinct: %s, %s, %s", up.Name, a.Name, b.Name)
+		}
+		seen[up.Name], seen[a.Name], seen[b.Name] = true, true, true
+	}
+	if got := (&Upstream{Name: "web", Zone: "tcp.web 64k"}).At("[::1]:80 reuseport"); got.Name != "_connect.web.-1-80-reuseport" || got.Zone != "tcp._connect.web.-1-80-reuseport 64k" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// A sidecar has the tags and metadata of its service, and Consul gives the instances of
+// WEB for web, too.
+func TestInstancesOfOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.add("web-sidecar-proxy", http1, "nginx_host", "web.test").Kind = "connect-proxy"
+	w.add("web", http1, "nginx_host", "web.test")
+	thief := w.add("web", http1, "nginx_host", "thief.test")
+	thief.Name, thief.CreateIndex = "WEB", 0
+	r := w.routes()
+	w.want("sites", sites(r), []string{"80 web.test/ web"})
+	w.want("servers", servers1(r.Upstreams[0]), []string{"10.0.0.1:8002"})
+	w.noted(`service "web" goes without the instances of "WEB"`)
+	if up, err := w.router.nginxUpstream("web"); err != nil || len(up.Servers) != 1 {
+		t.Errorf("got %+v, %v", up, err)
 	}
 }

@@ -1,6 +1,7 @@
 package funcs
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -36,7 +37,7 @@ func (r *router) ownUpstream(fn string, stream bool, args []any) (*Upstream, err
 		return nil, err
 	}
 	w := r.wantsOf(name, list, s)
-	up, notes, err := upstreamOf(name, list, w, stream)
+	up, notes, err := upstreamOf(ownNames, name, list, w, stream)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", fn, err)
 	}
@@ -59,11 +60,16 @@ func (r *router) named(fn string, args []any) (name string, list []*watch.Servic
 	case len(args) == 1 && isList:
 		name = list[0].Name
 	case len(args) == 1 && isName && askable(name):
-		list = r.instances(name)
+		list = r.own(name)
 	default:
 		return "", nil, wrong
 	}
 	return name, list, nil
+}
+
+// own gives the instances of a service, and of no other that Consul takes for it.
+func (r *router) own(name string) []*watch.ServiceInstance {
+	return slices.DeleteFunc(slices.Clone(r.instances(name)), func(i *watch.ServiceInstance) bool { return i.Name != name })
 }
 
 // wantsOf gives what the oldest instance says for the service. What cannot be counts as
@@ -73,10 +79,10 @@ func (r *router) wantsOf(name string, list []*watch.ServiceInstance, s *settings
 	if len(list) > 0 {
 		speaker = slices.MinFunc(list, older)
 	}
-	w, err := wantsOf(speaker, s)
-	if err != nil {
+	w, misplaced, unfit := wantsOf(speaker, s)
+	if err := cmp.Or(misplaced, unfit); err != nil {
 		r.x.note("service " + quote(name) + ": nothing of its metadata counts: " + err.Error())
-		w, _ = wantsOf(&watch.ServiceInstance{}, s)
+		w, _, _ = wantsOf(&watch.ServiceInstance{}, s)
 	}
 	return w
 }
@@ -93,7 +99,7 @@ func (r *router) nginxSplit(name string) (*Split, error) {
 		return nil, errors.New("nginxSplit: nobody can ask for a service of that name")
 	}
 	up, err := r.nginxUpstream(name)
-	list := r.instances(name)
+	list := r.own(name)
 	percent, ok, bad := r.sources(s).percent(name)
 	if err != nil || r.x.waits() {
 		return nil, err
@@ -102,11 +108,11 @@ func (r *router) nginxSplit(name string) (*Split, error) {
 		r.x.note(bad.Error())
 	}
 	var made *Split
-	if parts := newVersions(name, list, r.wantsOf(name, list, s)); parts != nil && ok {
+	if parts := newVersions(ownNames, name, list, r.wantsOf(name, list, s)); parts != nil && ok {
 		up, made = parts.of(name, percent, s.key)
 	}
 	if made == nil {
-		made = newSplitOf(name, s.key, SplitPart{"*", up})
+		made = newSplitOf(ownNames, name, s.key, SplitPart{"*", up})
 	}
 	return made, nil
 }

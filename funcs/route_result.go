@@ -7,40 +7,107 @@ import (
 	"strings"
 )
 
-// routes gives all that was claimed, in order, and where it is as before the very same.
-func (c *claims) routes() *Routes {
-	r := &Routes{Upstreams: c.upstreams, Splits: c.splits, StreamUpstreams: c.streamUpstreams}
+// madeRoutes are what was made the last time.
+type madeRoutes struct {
+	sites   map[siteKey]*Site
+	streams map[int]*Stream
+}
+
+// routes gives what was claimed and is due to some tags, in order, and where it is as
+// before the very same.
+func (c *claims) routes(wanted tagSet, made *madeRoutes) *Routes {
+	r := &Routes{Sites: c.sortedSites(wanted, made), Streams: c.sortedStreams(wanted, made)}
+	r.Listens, r.Certificates = c.listens(r.Sites, wanted), certificatesOf(r.Sites)
+	c.upstreamsOf(r)
+	return r
+}
+
+// upstreamsOf adds what the sites and streams pass on to.
+func (c *claims) upstreamsOf(r *Routes) {
+	used := map[Nginx]bool{}
+	for _, s := range r.Sites {
+		for _, l := range s.Locations {
+			used[l.Pass] = used[l.Pass] || !l.Redirect
+		}
+	}
+	for _, s := range c.splits {
+		if used[s.Variable] {
+			r.Splits = append(r.Splits, s)
+			for _, part := range s.Parts {
+				r.Upstreams = append(r.Upstreams, part.Upstream)
+			}
+		}
+	}
+	r.Upstreams = append(r.Upstreams, upstreamsIn(used, c.upstreams)...)
+	clear(used)
+	for _, s := range r.Streams {
+		used[s.Pass] = true
+		for _, h := range s.Hosts {
+			used[h.Pass] = true
+		}
+	}
+	r.StreamUpstreams = upstreamsIn(used, c.streamUpstreams)
 	for _, list := range [][]*Upstream{r.Upstreams, r.StreamUpstreams} {
 		slices.SortFunc(list, func(a, b *Upstream) int { return strings.Compare(string(a.Name), string(b.Name)) })
 	}
 	slices.SortFunc(r.Splits, func(a, b *Split) int { return strings.Compare(a.Service, b.Service) })
-	r.Sites, r.Streams = c.sortedSites(), c.sortedStreams()
-	r.Listens, r.Certificates = c.listens(), certificatesOf(r.Sites)
-	c.before = nil // which would keep all that ever was
-	return r
 }
 
-func (c *claims) sortedSites() (all []*Site) {
-	for _, key := range slices.SortedFunc(maps.Keys(c.sites), siteKey.compare) {
-		site := c.sites[key]
-		slices.SortFunc(site.Locations, func(a, b Location) int { return strings.Compare(string(a.Path), string(b.Path)) })
-		if old := c.before.sites[key]; old != nil && old.equal(site) {
-			site = old
-			c.sites[key] = old
+func upstreamsIn(names map[Nginx]bool, list []*Upstream) (some []*Upstream) {
+	for _, up := range list {
+		if names[up.Name] {
+			some = append(some, up)
 		}
+	}
+	return some
+}
+
+func (c *claims) sortedSites(wanted tagSet, made *madeRoutes) (all []*Site) {
+	before := made.sites
+	made.sites = map[siteKey]*Site{}
+	for _, key := range slices.SortedFunc(maps.Keys(c.sites), siteKey.compare) {
+		site := c.sites[key].dueTo(wanted)
+		if site == nil {
+			continue
+		}
+		if old := before[key]; old != nil && old.equal(site) {
+			site = old
+		}
+		made.sites[key] = site
 		all = append(all, site)
 	}
 	return all
 }
 
-// listens gives where there are sites. That of http is there in any case.
-func (c *claims) listens() (all []*Listen) {
-	kinds := map[int]string{c.settings.http: portHTTP}
-	for key := range c.sites {
-		kinds[key.port] = c.ports[key.port].kind
+// dueTo gives a site with the locations that are due to some tags; nil without any.
+func (s *Site) dueTo(tags tagSet) *Site {
+	some := *s
+	some.Whole, some.Locations = false, nil
+	for _, l := range s.Locations {
+		if l.of().any(tags) {
+			some.Locations = append(some.Locations, l)
+			some.Whole = some.Whole || l.Path == "/"
+		}
 	}
-	for _, port := range slices.Sorted(maps.Keys(kinds)) {
-		all = append(all, &Listen{c.listen(port, kinds[port]), kinds[port] == portHTTPS})
+	slices.SortFunc(some.Locations, func(a, b Location) int { return strings.Compare(string(a.Path), string(b.Path)) })
+	if len(some.Locations) == 0 {
+		return nil
+	}
+	return &some
+}
+
+// listens gives where there are sites. That of http is there in any case.
+func (c *claims) listens(sites []*Site, wanted tagSet) (all []*Listen) {
+	shared := c.listen(c.settings.http, portHTTP)
+	if wanted.has(tagHTTP) {
+		all = append(all, &Listen{Address: shared, Shared: true})
+	}
+	last := shared
+	for _, site := range sites { // by port
+		if site.Listen != shared && site.Listen != last {
+			all = append(all, &Listen{Address: site.Listen, TLS: site.TLS})
+			last = site.Listen
+		}
 	}
 	return all
 }
@@ -57,14 +124,19 @@ func certificatesOf(sites []*Site) (all []*Certificate) {
 	return all
 }
 
-func (c *claims) sortedStreams() (all []*Stream) {
+func (c *claims) sortedStreams(wanted tagSet, made *madeRoutes) (all []*Stream) {
+	before := made.streams
+	made.streams = map[int]*Stream{}
+	if !wanted.has(tagTCP) {
+		return nil
+	}
 	for _, port := range slices.Sorted(maps.Keys(c.streams)) {
 		s := c.streams[port]
 		slices.SortFunc(s.Hosts, func(a, b SNIHost) int { return strings.Compare(string(a.Host), string(b.Host)) })
-		if old := c.before.streams[port]; old != nil && old.Listen == s.Listen && old.Pass == s.Pass && slices.Equal(old.Hosts, s.Hosts) {
+		if old := before[port]; old != nil && old.Listen == s.Listen && old.Pass == s.Pass && slices.Equal(old.Hosts, s.Hosts) {
 			s = old
-			c.streams[port] = old
 		}
+		made.streams[port] = s
 		all = append(all, s)
 	}
 	return all
@@ -75,5 +147,5 @@ func (k siteKey) compare(o siteKey) int {
 }
 
 func (s *Site) equal(o *Site) bool {
-	return s.Host == o.Host && s.Listen == o.Listen && s.Certificate == o.Certificate && s.Whole == o.Whole && slices.Equal(s.Locations, o.Locations)
+	return s.Host == o.Host && s.Listen == o.Listen && s.TLS == o.TLS && s.Certificate == o.Certificate && s.Whole == o.Whole && slices.Equal(s.Locations, o.Locations)
 }

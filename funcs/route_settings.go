@@ -3,9 +3,12 @@ package funcs
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/ctmpl/ctmpl/watch"
 )
 
 // settings are what the variables say of routes.
@@ -24,6 +27,8 @@ type settings struct {
 	key         canaryKey
 	tlsDir      string
 	tlsKeys     string // a prefix, too
+	serve       tagSet
+	tagPrefix   string
 }
 
 type portRange struct{ first, last int }
@@ -32,8 +37,8 @@ type portRange struct{ first, last int }
 func RouteVars() map[string]string {
 	return map[string]string{
 		"domain": "", "address": "", "http_listen": "80", "https_listen": "443", "grpc_listen": "50051", "tls_listen": "8443",
-		"ports": "1024-65535", "lb": "round_robin", "max_fails": "", "fail_timeout": "", "canary_keys": "release/", "canary_by": "address",
-		"tls_dir": "/etc/nginx/tls", "tls_keys": "nginx/tls/",
+		"ports": "9443,9900-9999", "lb": "round_robin", "max_fails": "", "fail_timeout": "", "canary_keys": "release/", "canary_by": "address",
+		"tls_dir": "/etc/nginx/tls", "tls_keys": "nginx/tls/", "serve": "http,grpc,tcp", "tag_prefix": "",
 	}
 }
 
@@ -46,49 +51,57 @@ func VarsOf(function string) map[string]string {
 	return nil
 }
 
-// settingsOf reads the variables, once.
+// settingsOf reads the variables, once. The error is of one that is bad.
 func settingsOf(vars map[string]string) func() (*settings, error) {
 	return sync.OnceValues(func() (*settings, error) {
-		r := &variableReader{vars: vars}
-		s := &settings{
-			http: r.port("http_listen"), https: r.port("https_listen"), grpc: r.port("grpc_listen"), tls: r.port("tls_listen"),
-			canary: r.text("canary_keys"), tlsKeys: r.text("tls_keys"), tlsDir: r.text("tls_dir"),
+		s, errs := readSettings(vars)
+		if len(errs) > 0 {
+			return nil, errs[0]
 		}
-		r.read("domain", func(text string) error { s.domain = text; return hostOr(text, "") })
-		r.read("address", func(text string) (err error) { s.address, err = listenAddress(text); return err })
-		r.read("ports", func(text string) (err error) { s.ports, err = portRanges(text); return err })
-		r.read("canary_by", func(text string) (err error) { s.key, err = canaryKeyOf(text); return err })
-		s.maxFails = -1
-		r.read("max_fails", func(text string) (err error) {
-			if text != "" {
-				s.maxFails, err = nginxInt(text)
-			}
-			return err
-		})
-		r.read("fail_timeout", func(text string) (err error) {
-			if text != "" {
-				s.failTimeout, err = nginxDuration(text)
-			}
-			return err
-		})
-		r.read("lb", func(text string) error {
-			s.balance = text
-			b, err := balanceOf(text)
-			if err == nil {
-				_, err = b.stream()
-			}
-			return err
-		})
-		r.read("tls_dir", func(text string) error { _, err := nginxPath(text); return err })
-		r.distinct(s)
-		return s, r.err
+		return s, nil
 	})
 }
 
-// variableReader keeps the first error.
+func readSettings(vars map[string]string) (*settings, []*VariableError) {
+	r := &variableReader{vars: vars}
+	s := &settings{
+		http: r.port("http_listen"), https: r.port("https_listen"), grpc: r.port("grpc_listen"), tls: r.port("tls_listen"),
+		canary: r.prefix("canary_keys"), tlsKeys: r.prefix("tls_keys"), tlsDir: r.text("tls_dir"), tagPrefix: r.text("tag_prefix"), maxFails: -1,
+	}
+	r.read("domain", func(text string) error { s.domain = text; return hostOr(text, "") })
+	r.read("address", func(text string) (err error) { s.address, err = listenAddress(text); return err })
+	r.read("ports", func(text string) (err error) { s.ports, err = portRanges(text); return err })
+	r.read("canary_by", func(text string) (err error) { s.key, err = canaryKeyOf(text); return err })
+	r.read("serve", func(text string) (err error) { s.serve, err = tagsIn(text); return err })
+	r.read("max_fails", func(text string) (err error) {
+		if text != "" {
+			s.maxFails, err = nginxInt(text)
+		}
+		return err
+	})
+	r.read("fail_timeout", func(text string) (err error) {
+		if text != "" {
+			s.failTimeout, err = nginxDuration(text)
+		}
+		return err
+	})
+	r.read("lb", func(text string) error {
+		s.balance = text
+		b, err := balanceOf(text)
+		if err == nil {
+			_, err = b.stream()
+		}
+		return err
+	})
+	r.read("tls_dir", aPath)
+	r.distinct(s)
+	return s, r.errs
+}
+
+// variableReader keeps an error for each variable that is bad.
 type variableReader struct {
 	vars map[string]string
-	err  error
+	errs []*VariableError
 }
 
 func (r *variableReader) text(name string) string {
@@ -105,9 +118,13 @@ func (r *variableReader) read(name string, set func(string) error) {
 }
 
 func (r *variableReader) fail(name string, err error) {
-	if r.err == nil {
-		r.err = fmt.Errorf("the variable %s: %w", name, reasonOf(err))
-	}
+	r.errs = append(r.errs, &VariableError{name, r.text(name), reasonOf(err).Error()})
+}
+
+// prefix reads the beginning of keys.
+func (r *variableReader) prefix(name string) string {
+	r.read(name, matching(`[^/\x00-\x1f\x7f][^\x00-\x1f\x7f]*/`, "want the beginning of keys with a / at its end, and none before it"))
+	return r.text(name)
 }
 
 func (r *variableReader) port(name string) (port int) {
@@ -164,6 +181,9 @@ func listenAddress(text string) (string, error) {
 
 // portRanges reads "1024-2000,9999".
 func portRanges(text string) (all []portRange, err error) {
+	if text == "" {
+		return nil, nil
+	}
 	for part := range strings.SplitSeq(text, ",") {
 		first, last, ok := strings.Cut(strings.TrimSpace(part), "-")
 		if !ok {
@@ -172,7 +192,7 @@ func portRanges(text string) (all []portRange, err error) {
 		from, reason1 := parsePort(first)
 		to, reason2 := parsePort(last)
 		if err := reasonError(cmp.Or(reason1, reason2)); err != nil || from > to {
-			return nil, fmt.Errorf("want ranges of ports, such as 1024-65535 or 5000-5999,9999")
+			return nil, fmt.Errorf("want ports and ranges of them, such as 5000-5999,9999")
 		}
 		all = append(all, portRange{from, to})
 	}
@@ -197,6 +217,31 @@ func (s *settings) own(port int) string {
 		return "tls_listen"
 	}
 	return ""
+}
+
+// here tells whether an instance is nginx itself: its address is one that nginx listens on
+// without doubt, at one of its own ports or that of the service.
+func (s *settings) here(i *watch.ServiceInstance, listen int) bool {
+	addr, err := netip.ParseAddr(i.Address)
+	if err != nil {
+		return false
+	}
+	addr = addr.Unmap()
+	all := s.address == "" && addr.Is4() || s.address == "[::]:"
+	return (all && addr.IsLoopback() || bracketed(addr)+":" == s.address) && (s.own(i.Port) != "" || s.allows(i.Port) && i.Port == listen)
+}
+
+// portsText writes the ports that services may choose.
+func (s *settings) portsText() string {
+	var all []string
+	for _, r := range s.ports {
+		text := strconv.Itoa(r.first)
+		if r.last > r.first {
+			text += "-" + strconv.Itoa(r.last)
+		}
+		all = append(all, text)
+	}
+	return cmp.Or(strings.Join(all, ","), "none")
 }
 
 // allows tells whether a service may choose a port.

@@ -36,9 +36,12 @@ func (s *sources) below(prefix string) map[string]string {
 	return values
 }
 
+// noPercent is a percentage that is none.
+const noPercent = -1
+
 // percent gives how many of a hundred clients are to get the canary of a service. ok is
-// false when there is nothing about it. A value that is none means 0; a line's end behind
-// it, as echo gives, is nothing to fail for.
+// false when there is nothing about it. A value that is none means noPercent; a line's end
+// behind it, as echo gives, is nothing to fail for.
 func (s *sources) percent(service string) (percent int, ok bool, err error) {
 	key := s.settings.canary + service + "/canary"
 	text, ok := s.below(s.settings.canary)[key]
@@ -47,7 +50,7 @@ func (s *sources) percent(service string) (percent int, ok bool, err error) {
 	}
 	percent, err = wholeFrom(strings.TrimSpace(text), 0, 100)
 	if err != nil {
-		return 0, true, fmt.Errorf("service %s has no canary: key %s: %w", quote(service), quote(key), err)
+		return noPercent, true, fmt.Errorf("service %s has no canary: key %s: %w", quote(service), quote(key), err)
 	}
 	return percent, true, nil
 }

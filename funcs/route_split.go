@@ -29,13 +29,14 @@ type SplitPart struct {
 
 // versions is what a service has of versions. The newest is the canary.
 type versions struct {
+	names                  names
 	canary, stable         *Upstream // with names of their own
 	onlyCanary, onlyStable *Upstream // with that of the service
 	made                   *Split    // last
 }
 
 // newVersions parts instances by their version; nil when there are not two.
-func newVersions(service string, list []*watch.ServiceInstance, w wants) *versions {
+func newVersions(n names, service string, list []*watch.ServiceInstance, w wants) *versions {
 	version := func(i *watch.ServiceInstance) string { return i.ServiceMeta[metaVersion] }
 	newest := ""
 	for _, i := range list {
@@ -49,26 +50,25 @@ func newVersions(service string, list []*watch.ServiceInstance, w wants) *versio
 	if len(stable) == 0 || len(canary) == 0 {
 		return nil
 	}
-	s := &versions{}
+	s := &versions{names: n}
 	for _, part := range []struct {
 		name       string
 		list       []*watch.ServiceInstance
 		part, only **Upstream
 	}{{"_canary.", canary, &s.canary, &s.onlyCanary}, {"_stable.", stable, &s.stable, &s.onlyStable}} {
-		only, _, err := upstreamOf(service, part.list, w, false)
+		only, _, err := upstreamOf(n, service, part.list, w, false)
 		if err != nil {
 			return nil // as the whole
 		}
-		named := *only
-		named.Name = Nginx(part.name) + only.Name
-		named.Zone = Nginx(strings.Replace(string(only.Zone), string(only.Name), string(named.Name), 1))
-		*part.part, *part.only = &named, only
+		*part.part, *part.only = only.named(n.upstreams+Nginx(part.name)+upstreamNameOf(service)), only
 	}
 	return s
 }
 
 // of gives what serves when so many of a hundred clients are to get the canary: one
-// upstream, or both. A version of which nothing is up gets none.
+// upstream, or both. A version of which nothing is up gets none. With 0 the canary gets
+// none in any case: somebody has withdrawn it. With noPercent, which nobody has meant, it
+// serves when nothing else is up.
 func (s *versions) of(service string, percent int, key canaryKey) (*Upstream, *Split) {
 	switch {
 	case percent > 0 && len(s.stable.Servers) == 0, percent == 100 && len(s.canary.Servers) > 0:
@@ -76,32 +76,22 @@ func (s *versions) of(service string, percent int, key canaryKey) (*Upstream, *S
 	case percent > 0 && len(s.canary.Servers) > 0:
 		share := Nginx(strconv.Itoa(percent) + "%")
 		if s.made == nil || s.made.Parts[0].Share != share {
-			s.made = newSplitOf(service, key, SplitPart{share, s.canary}, SplitPart{"*", s.stable})
+			s.made = newSplitOf(s.names, service, key, SplitPart{share, s.canary}, SplitPart{"*", s.stable})
 		}
 		return nil, s.made
-	case len(s.stable.Servers) == 0 && len(s.canary.Servers) > 0:
+	case percent == noPercent && len(s.stable.Servers) == 0 && len(s.canary.Servers) > 0:
 		return s.onlyCanary, nil
 	}
 	return s.onlyStable, nil
 }
 
-func newSplitOf(service string, key canaryKey, parts ...SplitPart) *Split {
-	stem := "_" + service
-	if !variableName.MatchString(service) {
-		stem = "x_" + strings.Trim(notInVariable.ReplaceAllString(strings.ToLower(service), "_"), "_")
-		stem = stem[:min(len(stem), 40)] + "_" + shortSum(service)
-	}
-	s := &Split{Service: service, Variable: Nginx("$split" + stem), Key: "$remote_addr", Parts: parts}
+func newSplitOf(n names, service string, key canaryKey, parts ...SplitPart) *Split {
+	s := &Split{Service: service, Variable: "$" + n.variable("split", service), Key: "$remote_addr", Parts: parts}
 	if key.source != "" {
-		s.Key, s.Source = Nginx("$splitkey"+stem), key.source
+		s.Key, s.Source = "$"+n.variable("splitkey", service), key.source
 	}
 	return s
 }
-
-var (
-	variableName  = regexp.MustCompile(`^[a-z0-9_]{1,100}$`)
-	notInVariable = regexp.MustCompile(`[^a-z0-9_]+`)
-)
 
 // canaryKey is what tells clients apart.
 type canaryKey struct{ source Nginx }
@@ -125,19 +115,36 @@ func canaryKeyOf(text string) (canaryKey, error) {
 
 var versionParts = regexp.MustCompile(`[0-9]+|[^0-9]+`)
 
+// preRelease is what stands behind a version that comes before it, as in 1.10.0-rc1. With
+// a number, as in 1.10.0-2, it comes after it.
+var preRelease = regexp.MustCompile(`^(-[A-Za-z]|~)`)
+
 // compareVersions compares v9 and v10 as their numbers are.
 func compareVersions(a, b string) int {
-	partsA, partsB := versionParts.FindAllString(a, -1), versionParts.FindAllString(b, -1)
+	partsA, partsB := append(versionParts.FindAllString(a, -1), ""), append(versionParts.FindAllString(b, -1), "")
 	for i := range min(len(partsA), len(partsB)) {
-		x, errX := strconv.ParseUint(partsA[i], 10, 64)
-		y, errY := strconv.ParseUint(partsB[i], 10, 64)
-		c := strings.Compare(partsA[i], partsB[i])
-		if errX == nil && errY == nil {
-			c = cmp.Compare(x, y)
-		}
-		if c != 0 {
+		if c := compareParts(partsA[i], partsB[i]); c != 0 {
 			return c
 		}
 	}
-	return cmp.Or(cmp.Compare(len(partsA), len(partsB)), strings.Compare(a, b))
+	return strings.Compare(a, b) // 01 and 1
+}
+
+// compareParts compares parts of versions; "" is the end of one.
+func compareParts(a, b string) int {
+	rank := func(part string) int {
+		switch {
+		case preRelease.MatchString(part):
+			return 0
+		case part == "":
+			return 1
+		}
+		return 2
+	}
+	x, errX := strconv.ParseUint(a, 10, 64)
+	y, errY := strconv.ParseUint(b, 10, 64)
+	if errX == nil && errY == nil {
+		return cmp.Compare(x, y)
+	}
+	return cmp.Or(cmp.Compare(rank(a), rank(b)), strings.Compare(a, b))
 }

@@ -27,7 +27,7 @@ type world struct {
 }
 
 func newWorld(t *testing.T) *world {
-	return &world{t: t, services: map[string][]*watch.ServiceInstance{}, keys: map[string]string{}, vars: map[string]string{"domain": "example.com"}}
+	return &world{t: t, services: map[string][]*watch.ServiceInstance{}, keys: map[string]string{}, vars: map[string]string{"domain": "example.com", "ports": "1024-65535"}}
 }
 
 // Read implements Reader.
@@ -63,8 +63,9 @@ func (w *world) Read(q watch.Query) (any, bool) {
 		}
 		if w.missing != nil {
 			w.missing(q)
+			return nil, false
 		}
-		return nil, false
+		return "", q == watch.FileIfAny(watch.Query{Kind: watch.KindFile, Name: q.Name})
 	}
 	w.t.Errorf("asked for %s", q)
 	return nil, false
@@ -108,8 +109,10 @@ func (w *world) routes(tags ...string) *Routes {
 func sites(r *Routes) (all []string) {
 	for _, s := range r.Sites {
 		for _, l := range s.Locations {
-			text := fmt.Sprintf("%s %s%s %s", s.Listen, s.Host, l.Path, l.Pass)
+			text := fmt.Sprintf("%s %s%s %s", s.Listen, s.Host, l.Path, strings.Replace(string(l.Pass), "_route.", "", 1))
 			switch {
+			case l.Unfit:
+				text = fmt.Sprintf("%s %s%s 503", s.Listen, s.Host, l.Path)
 			case l.Redirect:
 				text = fmt.Sprintf("%s %s%s redirect%s", s.Listen, s.Host, l.Path, l.Port)
 			case l.GRPC:
@@ -124,10 +127,10 @@ func sites(r *Routes) (all []string) {
 func streams(r *Routes) (all []string) {
 	for _, s := range r.Streams {
 		if len(s.Hosts) == 0 {
-			all = append(all, fmt.Sprintf("%s %s", s.Listen, s.Pass))
+			all = append(all, fmt.Sprintf("%s %s", s.Listen, strings.TrimPrefix(string(s.Pass), "_route.")))
 		}
 		for _, h := range s.Hosts {
-			all = append(all, fmt.Sprintf("%s %s %s", s.Listen, h.Host, h.Pass))
+			all = append(all, fmt.Sprintf("%s %s %s", s.Listen, h.Host, strings.TrimPrefix(string(h.Pass), "_route.")))
 		}
 	}
 	return all

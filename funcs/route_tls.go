@@ -1,16 +1,20 @@
 package funcs
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/ctmpl/ctmpl/watch"
 )
@@ -48,38 +52,26 @@ func (s *sources) certificate(ref certRef) (*Certificate, error) {
 		return nil, fmt.Errorf("%s: there is no key %s", metaTLS, quote(key))
 	}
 	path := filepath.Join(s.settings.tlsDir, "consul", ref.name+".pem")
-	return s.checked(ref, path, text, text, "key "+quote(key))
+	return s.checked(ref, path, text, true, "key "+quote(key))
 }
 
-// fromFile looks whether the file can be read: a template waits for one that it reads.
+// fromFile follows the file also while there is none: it may come later.
 func (s *sources) fromFile(ref certRef) (*Certificate, error) {
 	path := filepath.Join(s.settings.tlsDir, ref.name+".pem")
-	if !readable(path) {
-		return nil, fmt.Errorf("%s: there is no file %s that can be read", metaTLS, quote(path))
-	}
 	q, err := watch.ParseFile(path, s.sandbox)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", metaTLS, err)
 	}
-	text := read(s.x.Reader, q, "")
-	return s.checked(ref, path, text, "", "file "+quote(path))
+	text := read(s.x.Reader, watch.FileIfAny(q), "")
+	if text == "" && !s.x.waits() {
+		return nil, fmt.Errorf("%s: there is no file %s that can be read, or nothing in it", metaTLS, quote(path))
+	}
+	return s.checked(ref, path, text, false, "file "+quote(path))
 }
 
-// readable tells whether there is a file that can be read.
-func readable(path string) bool {
-	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() {
-		return false
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return false
-	}
-	return file.Close() == nil
-}
-
-// checked gives a certificate that nginx can use, the same as before if it is.
-func (s *sources) checked(ref certRef, path, text, pem, where string) (*Certificate, error) {
+// checked gives a certificate that nginx can use, the same as before if it is. What is to
+// be written is what was read of the text; a file has to be as it is.
+func (s *sources) checked(ref certRef, path, text string, written bool, where string) (*Certificate, error) {
 	digest := sha256.Sum256([]byte(text))
 	sum := Nginx(hex.EncodeToString(digest[:8]))
 	if known := s.certs[ref]; known != nil && known.Sum == sum {
@@ -88,36 +80,84 @@ func (s *sources) checked(ref certRef, path, text, pem, where string) (*Certific
 	if s.x.waits() {
 		return &Certificate{}, nil
 	}
-	if reason := unusable(text); reason != "" {
+	pair, reason := pairIn(text)
+	if reason == "" && !written {
+		reason = strayText(text)
+	}
+	if reason != "" {
 		return nil, fmt.Errorf("%s: %s: %s", metaTLS, where, reason)
 	}
-	cert := &Certificate{Path: Nginx(path), Sum: sum, PEM: pem}
+	cert := &Certificate{Path: Nginx(path), Sum: sum}
+	if written {
+		cert.PEM = pair
+	}
 	s.certs[ref] = cert
 	return cert, nil
 }
 
-// unusable tells why nginx would refuse a certificate with its key, as OpenSSL does on
-// security level 2, which is that of Debian.
-func unusable(pem string) string {
-	pair, err := tls.X509KeyPair([]byte(pem), []byte(pem))
+// pairIn reads a certificate, those above it and its key, and writes them anew: OpenSSL
+// takes less than Go does, and nginx refuses all for one that OpenSSL does not take. The
+// reason says why there is none, or why OpenSSL would refuse it on security level 2, which
+// is that of Debian.
+func pairIn(text string) (anew, reason string) {
+	pair, err := tls.X509KeyPair([]byte(text), []byte(text))
 	if err != nil {
-		return "want a certificate, with those above it, and its key, in PEM"
+		return "", "want a certificate, with those above it, and its key, in PEM"
 	}
+	var b strings.Builder
 	for i, der := range pair.Certificate {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil {
-			return "one of the certificates cannot be read"
+			return "", "one of the certificates cannot be read"
 		}
-		if key, ok := cert.PublicKey.(*rsa.PublicKey); ok && key.N.BitLen() < 2048 {
-			return "an RSA key has less than 2048 bits"
+		if reason := weak(cert, i == 0); reason != "" {
+			return "", reason
 		}
-		selfSigned := cert.CheckSignatureFrom(cert) == nil
-		switch cert.SignatureAlgorithm {
-		case x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1:
-			if i == 0 || !selfSigned {
-				return "it is signed by way of SHA-1 or MD5"
-			}
+		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der})
+	}
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		return "", "the key cannot be read"
+	}
+	_ = pem.Encode(&b, &pem.Block{Type: "PRIVATE KEY", Bytes: key})
+	return b.String(), ""
+}
+
+// weak tells why OpenSSL would refuse a certificate.
+func weak(cert *x509.Certificate, first bool) string {
+	switch key := cert.PublicKey.(type) {
+	case *rsa.PublicKey:
+		if bits := key.N.BitLen(); bits < 2048 || bits > 16384 {
+			return "an RSA key has less than 2048 bits, or more than 16384"
 		}
+	case *ecdsa.PublicKey, ed25519.PublicKey:
+	default:
+		return "want keys for RSA, ECDSA or Ed25519"
+	}
+	switch cert.SignatureAlgorithm {
+	case x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1:
+		if first || cert.CheckSignatureFrom(cert) != nil {
+			return "it is signed by way of SHA-1 or MD5"
+		}
+	}
+	return ""
+}
+
+// pemBlock is one as OpenSSL reads it: lines of base64 that are not too long for it, and
+// no headers.
+var pemBlock = regexp.MustCompile(`(?m)^-----BEGIN (CERTIFICATE|PRIVATE KEY|RSA PRIVATE KEY|EC PRIVATE KEY|EC PARAMETERS)-----\n(?:[A-Za-z0-9+/]{1,76}={0,2}\n)+-----END (CERTIFICATE|PRIVATE KEY|RSA PRIVATE KEY|EC PRIVATE KEY|EC PARAMETERS)-----(?:\n|\z)`)
+
+// strayText tells what nginx might stumble over in a file that it reads itself: anything
+// but whole blocks, with empty lines between them.
+func strayText(text string) string {
+	rest := pemBlock.ReplaceAllStringFunc(strings.ReplaceAll(text, "\r\n", "\n"), func(block string) string {
+		if found, tail := pem.Decode([]byte(block)); found == nil || len(bytes.TrimSpace(tail)) > 0 {
+			return block
+		}
+		return ""
+	})
+	if strings.TrimSpace(rest) != "" {
+		return "there is something in it that is no certificate and no key, or is broken: leave only these, in PEM"
 	}
 	return ""
 }

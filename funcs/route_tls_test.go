@@ -52,11 +52,44 @@ func TestCertificates(t *testing.T) {
 	}
 	weakCert, weakKey := pairOf(t, short)
 	for text, reason := range map[string]string{
-		cert + key: "", key + cert: "", cert + other + key: "",
+		cert + key: "", key + cert: "", cert + other + key: "", "text\n" + cert + "text\n" + key: "",
 		"": "in PEM", cert: "in PEM", key: "in PEM", other + key: "in PEM", other + cert + key: "in PEM", "nonsense": "in PEM", weakCert + weakKey: "less than 2048 bits",
 	} {
-		if got := unusable(text); (got == "") != (reason == "") || !strings.Contains(got, reason) {
+		anew, got := pairIn(text)
+		if (got == "") != (reason == "") || !strings.Contains(got, reason) {
 			t.Errorf("got %q, want %q", got, reason)
+		}
+		if again, reason := pairIn(anew); got == "" && (again != anew || reason != "" || !strings.HasPrefix(anew, cert) || !strings.HasSuffix(anew, key) || strayText(anew) != "") {
+			t.Errorf("%s is written anew as %s, %s", text, anew, reason)
+		}
+	}
+}
+
+// Each of these nginx refuses, or may well do so, though Go takes certificate and key.
+func TestStrayText(t *testing.T) {
+	t.Parallel()
+	cert, key := ecPair(t)
+	for _, good := range []string{cert + key, key + "\n\n" + cert, strings.ReplaceAll(cert+key, "\n", "\r\n"), strings.TrimSpace(cert + key), "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n" + cert + key} {
+		if reason := strayText(good); reason != "" {
+			t.Errorf("%s: %s", good, reason)
+		}
+	}
+	body := strings.Split(cert, "\n")
+	for what, bad := range map[string]string{
+		"text":       "text\n" + cert + key,
+		"headers":    strings.Replace(cert, "-----\n", "-----\nFoo: bar\n\n", 1) + key,
+		"cut":        cert + key + strings.Join(body[:3], "\n"),
+		"cut chain":  cert + strings.Join(body[:3], "\n") + "\n" + key,
+		"no base64":  cert + "-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n" + key,
+		"bad base64": cert + "-----BEGIN CERTIFICATE-----\nA=\n-----END CERTIFICATE-----\n" + key,
+		"long lines": body[0] + "\n" + strings.Join(body[1:len(body)-2], "") + "\n" + body[len(body)-2] + "\n" + key,
+		"trusted":    cert + "-----BEGIN TRUSTED CERTIFICATE-----\nAAAA\n-----END TRUSTED CERTIFICATE-----\n" + key,
+		"no newline": strings.TrimSpace(cert) + key,
+		"spaces":     "  " + strings.ReplaceAll(cert, "\n", "\n  ") + key,
+		"other end":  strings.Replace(cert, "END CERTIFICATE", "END PRIVATE KEY", 1) + key,
+	} {
+		if strayText(bad) == "" {
+			t.Errorf("%s is taken", what)
 		}
 	}
 }
@@ -86,27 +119,34 @@ func TestSitesWithTLS(t *testing.T) {
 	}
 	r := w.routes()
 	w.want("sites", sites(r), []string{
+		"80 bad.example.com/ 503", "80 folder.example.com/ 503", "80 nofile.example.com/ 503", "80 none.example.com/ 503",
 		"80 web.example.com/ redirect", "80 web.example.com/api redirect", "80 web.example.com/plain plain",
+		"443 ssl http2 bad.example.com/ 503", "443 ssl http2 folder.example.com/ 503", "443 ssl http2 nofile.example.com/ 503", "443 ssl http2 none.example.com/ 503",
 		"443 ssl http2 rpc.example.com/ rpc grpc", "443 ssl http2 web.example.com/ web", "443 ssl http2 web.example.com/api api",
 		"9000 ssl http2 own.example.com/ own",
 	})
 	w.noted(
 		`the certificate of web.example.com on port 443 is not that of service "api": service "web", which is older, has it`,
-		`service "bad" is left out: nginx_tls: key "nginx/tls/bad": want a certificate`,
-		`service "none" is left out: nginx_tls: there is no key "nginx/tls/none"`,
-		`service "nofile" is left out: nginx_tls: there is no file `,
-		`service "folder" is left out: nginx_tls: there is no file `,
+		`service "bad" is not served, and keeps its place: nginx_tls: key "nginx/tls/bad": want a certificate`,
+		`service "none" is not served, and keeps its place: nginx_tls: there is no key "nginx/tls/none"`,
+		`service "nofile" is not served, and keeps its place: nginx_tls: there is no file `,
+		`service "folder" is not served, and keeps its place: nginx_tls: there is no file `,
 	)
 	if len(r.Certificates) != 1 || r.Certificates[0].PEM != cert+key || string(r.Certificates[0].Path) != dir+"/consul/web.pem" {
 		t.Errorf("got %+v", r.Certificates)
 	}
+	// A file may come later, and go.
+	w.files[filepath.Join(dir, "none.pem")] = cert + key
+	w.want("a file has come", sites(w.routes())[2:3], []string{"80 nofile.example.com/ redirect"})
+	delete(w.files, filepath.Join(dir, "none.pem"))
+	w.want("a file has gone", sites(w.routes())[2:3], []string{"80 nofile.example.com/ 503"})
 	again := w.routes()
-	if again.Sites[3] != r.Sites[3] || again.Certificates[0] != r.Certificates[0] {
+	if again.Sites[11] != r.Sites[11] || again.Certificates[0] != r.Certificates[0] {
 		t.Error("sites with TLS do not stay the same")
 	}
 	cert, key = ecPair(t)
 	w.keys["nginx/tls/web"] = cert + key
-	if last := w.routes(); last.Sites[3] == r.Sites[3] && last.Sites[2] == r.Sites[2] || last.Certificates[0].PEM != cert+key {
+	if last := w.routes(); last.Sites[11] == r.Sites[11] && last.Sites[10] == r.Sites[10] || last.Certificates[0].PEM != cert+key {
 		t.Error("a new certificate makes no difference")
 	}
 }

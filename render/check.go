@@ -104,6 +104,8 @@ func inspect(n parse.Node, f func(c *parse.CommandNode, first bool)) {
 		inspect(n.Pipe, f)
 	case *parse.TemplateNode:
 		inspect(n.Pipe, f)
+	case *parse.ChainNode: // (f x).Field
+		inspect(n.Node, f)
 	case *parse.IfNode:
 		inspectBranch(&n.BranchNode, f)
 	case *parse.RangeNode:

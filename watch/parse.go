@@ -201,6 +201,17 @@ func (g grammar) query(fn, kind, arg string) (Query, error) {
 	return q, nil
 }
 
+// FileIfAny makes a query for a file one that is answered with "" while there is none that
+// can be read, in place of no answer.
+func FileIfAny(q Query) Query {
+	params := url.Values{"if-any": {"true"}}
+	if sandbox := q.Param("sandbox"); sandbox != "" {
+		params.Set("sandbox", sandbox)
+	}
+	q.Params = params.Encode()
+	return q
+}
+
 // ParseFile reads the argument of file. With a sandbox, a directory, the path has
 // to be below it.
 func ParseFile(path, sandbox string) (Query, error) {

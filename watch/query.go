@@ -37,7 +37,7 @@ type Query struct {
 	Name string // of the service, node, key, prefix or file, where the kind has one
 	// Params are the parameters beyond the name as an encoded query string
 	// (url.Values.Encode, so sorted): dc, near, tag, filter, ns, partition, peer,
-	// sameness-group, ignore-failing, sandbox. The same question always has the same one.
+	// sameness-group, ignore-failing, sandbox, if-any. The same question always has the same one.
 	Params string
 }
 

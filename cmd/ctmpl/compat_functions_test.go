@@ -29,7 +29,7 @@ var consulTemplateFunctions = strings.Fields(`
 var ownFunctions = strings.Fields(`
 	nginxServer nginxAddress nginxNetwork nginxHost nginxPort nginxWeight nginxWeights nginxInt nginxDuration nginxSize
 	nginxName nginxServerName nginxWildcard nginxPath nginxString nginxHeader nginxComment raw configVersion var
-	nginxRoutes nginxUpstream nginxStreamUpstream nginxSplit`)
+	nginxRoutes nginxUpstream nginxStreamUpstream nginxSplit nginxSwitch`)
 
 // TestTemplateCasesUseEachFunction sees to it that there is a case for each function
 // that consul-template has: those above, sprig's with their prefix, and those that

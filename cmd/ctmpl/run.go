@@ -144,19 +144,18 @@ func (m *Main) fail(code int, err error) int {
 
 // each gives the errors that were joined into one.
 func each(err error) []error {
+	var all []error
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range joined.Unwrap() {
+			all = append(all, each(err)...)
+		}
+		return all
+	}
 	var bad *configError
 	if errors.As(err, &bad) {
-		err = bad.error
+		return each(bad.error)
 	}
-	joined, ok := err.(interface{ Unwrap() []error })
-	if !ok {
-		return []error{err}
-	}
-	var all []error
-	for _, err := range joined.Unwrap() {
-		all = append(all, each(err)...)
-	}
-	return all
+	return []error{err}
 }
 
 // configError is an error that belongs to the configuration though it was found

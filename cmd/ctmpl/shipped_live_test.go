@@ -211,8 +211,8 @@ template { source = "@nginx/gateway.conf" destination = "DIR/nginx.conf" reload 
 		return nil
 	})
 	put("no certificate")
-	l.ctmpl.logged(`service \"bank\" is left out: nginx_tls: key \"nginx/tls/bank\": want a certificate`)
-	l.eventually("bank.example.com", "/", "404")
+	l.ctmpl.logged(`service \"bank\" is not served, and keeps its place: nginx_tls: key \"nginx/tls/bank\": want a certificate`)
+	l.eventually("bank.example.com", "/", "503")
 	if info, err := os.Stat(l.path("tls/consul/bank.pem")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("got %v, %v", info, err)
 	}

@@ -76,7 +76,7 @@ func (g *gateway) shown(text string) string {
 func (g *gateway) vars(template string, more ...string) (args []string) {
 	all := map[string]string{
 		"address": "127.0.0.1", "http_listen": "PORT-http", "https_listen": "PORT-ssl", "grpc_listen": "PORT-grpc", "tls_listen": "PORT-tls",
-		"domain": "example.com", "tls_dir": "DIR/tls",
+		"domain": "example.com", "tls_dir": "DIR/tls", "ports": "1024-65535",
 	}
 	if template == "@nginx/gateway.conf" {
 		for name, value := range map[string]string{
@@ -242,10 +242,13 @@ server {
     location /api { proxy_pass http://api; }
     location /web { proxy_pass http://web; }
 }
-{{ range (nginxRoutes "http").Sites }}{{ if .Certificate }}
+{{ $routes := nginxRoutes "http" }}
+{{ range $routes.Upstreams }}
+{{ template "@nginx/upstream-block" . }}
+{{ end }}
+{{ range $routes.Sites }}{{ if .Certificate }}
 {{ template "@nginx/server" . }}
 {{ end }}{{ end }}
-upstream bank { server 127.0.0.1:1; }
 `)
 	config := g.write("ctmpl.hcl", g.real(fmt.Sprintf(`template {
   source = %q

@@ -15,7 +15,7 @@ import (
 
 // Contents answers queries of kind watch.KindFile: it keeps the content of the
 // wanted files in a store. A file that is missing, or vanishes, is no answer: what
-// was read last stays.
+// was read last stays. Only where a query is for a file if there is any it is "".
 type Contents struct {
 	watcher *Watcher
 	store   *watch.Store
@@ -67,9 +67,10 @@ func (c *Contents) Want(set watch.Set) {
 func (c *Contents) read(q watch.Query) {
 	data, err := read(q.Name, q.Param("sandbox"))
 	text := ""
-	if err == nil {
+	if err == nil || q.Param("if-any") != "" {
 		c.store.Put(q, string(data))
-	} else if !errors.Is(err, fs.ErrNotExist) {
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		text = err.Error()
 	}
 	if text != "" && text != c.errs[q] {

@@ -91,6 +91,27 @@ func TestContents(t *testing.T) {
 	}
 }
 
+// A file that there need not be is answered in any case, and followed all the same.
+func TestFileIfAny(t *testing.T) {
+	c := newContents(t)
+	f := watch.FileIfAny(c.file("f", ""))
+	answered := func(want string) {
+		t.Helper()
+		if got, _, ok := c.store.Get(f); !ok || got != want {
+			t.Errorf("the store has %q, %v, want %q", got, ok, want)
+		}
+	}
+	c.want(f)
+	answered("") // at once
+	c.run()
+	c.replace("f", "1")
+	c.nothing()
+	answered("1")
+	c.remove("f")
+	c.nothing()
+	answered("")
+}
+
 func TestContentsSetIsCopied(t *testing.T) {
 	c := newContents(t)
 	c.write("f", "1")
