@@ -33,8 +33,8 @@ func TestWithoutConsul(t *testing.T) {
 		"listen 9999;":                                             1,
 		"listen 9443;":                                             1,
 		"listen 8443;":                                             1,
-		"shop.example.com shop;":                                   1,
-		"bank.example.com bank;":                                   1,
+		"shop.example.com _route.shop;":                            1,
+		"bank.example.com _route.bank;":                            1,
 		"httpbackend":                                              0,
 	})
 	byFlag := dry(t, binary, "-catalog", "catalog/services.hcl", "-template", "nginx.conf.tmpl:/etc/nginx/nginx.conf:nginx -s reload")
