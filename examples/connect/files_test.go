@@ -41,9 +41,11 @@ var sidecarAddr = regexp.MustCompile(`127\.0\.0\.1:2\d{4}`)
 
 // normal puts the places of the reader into a text, in place of those of this run.
 func (s *story) normal(text string) string {
+	inName := func(addr string) string { return strings.ReplaceAll(addr, ":", "-") } // of an upstream
 	text = strings.NewReplacer(
 		s.etc(""), "/etc/nginx", filepath.Join(s.dir, "run"), "/run/mesh",
 		s.socat, "127.0.0.1:9191", s.verified, "127.0.0.1:9292", s.service2, "127.0.0.1:38082", s.split, "127.0.0.1:38083",
+		inName(s.socat), "127.0.0.1-9191", inName(s.service2), "127.0.0.1-38082",
 	).Replace(text)
 	return sidecarAddr.ReplaceAllString(text, "127.0.0.1:SIDECAR")
 }

@@ -58,7 +58,7 @@ func TestWithoutConsul(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, want := range []string{"server 10.0.0.1:9000; # hello-1 on node-1", "server 10.0.0.2:9000; # hello-2 on node-2", "grpc_pass grpc://hello;", "server_name hello.example.com;"} {
+	for _, want := range []string{"server 10.0.0.1:9000; # hello-1 on node-1", "server 10.0.0.2:9000; # hello-2 on node-2", "grpc_pass grpc://_route.hello;", "server_name hello.example.com;"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("no %q in\n%s", want, out)
 		}
