@@ -26,7 +26,7 @@ var (
 )
 
 // shared is the state at a percentage.
-func shared(percent int) state { return state{has: fmt.Sprintf(" %d%% _canary.shop;", percent)} }
+func shared(percent int) state { return state{has: fmt.Sprintf(" %d%% _route._canary.shop;", percent)} }
 
 // file gives nginx's main file.
 func (w *world) file() (string, error) {

@@ -61,7 +61,7 @@ func TestWithoutConsul(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"5% _canary.shop;", "server_name shop.example.com;", "proxy_pass http://$split_shop;"} {
+	for _, want := range []string{"5% _route._canary.shop;", "server_name shop.example.com;", "proxy_pass http://$ctmpl_split_"} {
 		if !strings.Contains(gateway, want) {
 			t.Errorf("no %q in\n%s", want, gateway)
 		}
