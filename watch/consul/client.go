@@ -77,7 +77,7 @@ func New(cfg Config) (*Source, error) {
 	}
 	https := c.Scheme == "https" || strings.HasPrefix(c.Address, "https://")
 	log, name := logger(cfg.Log), "Consul at "+source.addr
-	source.cuts = cuts{log: log, name: name}
+	source.log, source.cuts = log, cuts{log: log, name: name}
 	var sample *http.Request
 	if source.target, sample, err = newTarget(c); err != nil {
 		return nil, fmt.Errorf("cannot set up the Consul client: %w", err)

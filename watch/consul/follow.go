@@ -79,7 +79,7 @@ func (sc *scope) once(ctx context.Context, after uint64, ask asking) (index uint
 	if err := s.admit(ctx); err != nil {
 		return 0, err
 	}
-	limit, hold := s.silence, s.hold(watch.Query{Kind: watch.KindService}, sentinelHold) // it is not given up
+	limit, hold := s.silence, sc.holdTime()
 	if after > 0 {
 		limit += hold + hold/16
 	}
@@ -97,6 +97,11 @@ func (sc *scope) once(ctx context.Context, after uint64, ask asking) (index uint
 		return 0, errLags
 	}
 	return meta.LastIndex, nil
+}
+
+// holdTime is how long a question waits for what is newer. It is not given up before.
+func (sc *scope) holdTime() time.Duration {
+	return sc.src.hold(watch.Query{Kind: watch.KindService}, sentinelHold)
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -2,6 +2,7 @@ package consul
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -17,28 +18,49 @@ const (
 	// groupTime is how long it takes at most until a change shows in its group; then it is
 	// sought everywhere.
 	groupTime = 150 * time.Millisecond
-	// mostVain is how often in a row a group may show a change that is not there.
-	mostVain = 100
+	// mostVain is how many more changes groups may show in vain than in truth, each of which counts
+	// as several: one in vain costs little.
+	mostVain, forTruth = 100, 3
+	// formAgain is the time after which groups are formed anew, as there may be other values, and
+	// formLater the one after groups that could not be followed.
+	formAgain, formLater = time.Hour, 5 * time.Minute
 )
 
 // groups are parts of the nodes, by a key of their metadata such as the rack. A blocking query for
 // the services on nodes with some metadata wakes for changes on these nodes alone (not documented;
 // Consul 1.20, agent/consul/state/catalog.go), so that few nodes are left to be asked.
 type groups struct {
-	formed  bool                 // it has been decided
-	count   int                  // of groups
-	key     string               // of the metadata, "" when nodes are not grouped
-	of      map[string]string    // by node: its value
-	woken   map[string]time.Time // by value: when it showed a change that was not sought yet
-	vain    int                  // how often in a row there was none
-	disband func()               // ends their queries
+	formed  bool            // it has been decided
+	count   int             // of groups
+	key     string          // of the metadata, "" while nodes are not watched in groups
+	woken   map[string]bool // values whose group showed a change that was not sought yet
+	vain    int             // how many of these were none, less those that were
+	disband func()          // ends their queries
 }
 
 // form finds the key of the metadata that parts the nodes best, and gives its values.
 func (sc *scope) form() (values []string) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	parts := map[string]map[string]int{} // nodes by key and value
+	sc.groups = groups{formed: true, woken: map[string]bool{}}
+	if !sc.mayGroup || !sc.nodesAreFewer() {
+		return nil
+	}
+	best := len(sc.nodes)/fewestGroups + 1 // nodes in the largest group
+	for key, by := range sc.parts() {
+		largest := slices.Max(slices.Collect(maps.Values(by)))
+		if len(by) < fewestGroups || len(by) > mostGroups || largest > best || largest == best && key > sc.groups.key {
+			continue
+		}
+		sc.groups.key, best, values = key, largest, slices.Sorted(maps.Keys(by))
+	}
+	sc.groups.count = len(values)
+	return values
+}
+
+// parts counts the nodes by each key of their metadata, and its values.
+func (sc *scope) parts() map[string]map[string]int {
+	parts := map[string]map[string]int{}
 	for _, n := range sc.nodes {
 		for key, value := range n.meta {
 			if parts[key] == nil {
@@ -47,38 +69,52 @@ func (sc *scope) form() (values []string) {
 			parts[key][value]++
 		}
 	}
-	best := len(sc.nodes)/fewestGroups + 1 // nodes in the largest group
-	sc.groups = groups{formed: true, of: map[string]string{}, woken: map[string]time.Time{}}
-	if !sc.mayGroup {
-		return nil
-	}
-	for _, key := range slices.Sorted(maps.Keys(parts)) {
-		by := parts[key]
-		if largest := slices.Max(slices.Collect(maps.Values(by))); len(by) >= fewestGroups && len(by) <= mostGroups && largest < best {
-			sc.groups.key, best, values = key, largest, slices.Sorted(maps.Keys(by))
-		}
-	}
-	sc.groups.count = len(values)
-	for name, n := range sc.nodes {
-		if value, ok := n.meta[sc.groups.key]; ok {
-			sc.groups.of[name] = value
-		}
-	}
-	return values
+	return parts
 }
 
 // watchGroups notices which groups of nodes something changes in, when nodes have metadata for that.
 func (sc *scope) watchGroups(ctx context.Context, moved, started func()) error {
-	values := sc.form()
-	if len(values) == 0 {
+	for ctx.Err() == nil {
+		var err error
+		if values := sc.form(); len(values) > 0 {
+			err = sc.followGroups(ctx, values, moved, started)
+			moved() // what they have not shown is sought everywhere
+		}
 		started()
-		<-ctx.Done()
-		return ctx.Err()
+		if err == errAged || ctx.Err() != nil {
+			continue
+		}
+		if key := sc.ungroup(); err != nil {
+			sc.src.log.Debug("changes are not noticed by groups of nodes for now", "key", key, "error", err)
+		}
+		sleep(ctx, formLater)
 	}
-	watching, cancel := context.WithCancel(ctx)
-	defer cancel()
+	return ctx.Err()
+}
+
+// ungroup has nodes not watched in groups any more, and gives the key by which they were.
+func (sc *scope) ungroup() (key string) {
 	sc.mu.Lock()
-	sc.groups.disband = cancel
+	defer sc.mu.Unlock()
+	key = sc.groups.key
+	sc.groups = groups{formed: true, count: sc.groups.count} // whose connections are kept for them
+	return key
+}
+
+var (
+	errVain = errors.New("they show changes that are none")
+	errAged = errors.New("it is time to form them anew")
+)
+
+// followGroups follows all groups until one of them cannot be, or too much was in vain: then none is.
+func (sc *scope) followGroups(ctx context.Context, values []string, moved, started func()) error {
+	timed, end := context.WithTimeoutCause(ctx, formAgain, errAged)
+	defer end()
+	ctx, cancel := context.WithCancelCause(timed)
+	defer cancel(nil)
+	sc.mu.Lock()
+	key := sc.groups.key
+	sc.groups.disband = func() { cancel(errVain) }
 	sc.mu.Unlock()
 	var group, begun sync.WaitGroup
 	for _, value := range values {
@@ -86,58 +122,64 @@ func (sc *scope) watchGroups(ctx context.Context, moved, started func()) error {
 		group.Go(func() {
 			once := sync.OnceFunc(begun.Done)
 			defer once()
-			_ = sc.followGroup(watching, value, func() { once(); moved() })
-			cancel() // one that is not followed is worse than none
+			cancel(sc.followGroup(ctx, key, value, once, moved))
 		})
 	}
 	begun.Wait()
 	started()
 	group.Wait()
-	sc.mu.Lock()
-	sc.groups = groups{formed: true}
-	sc.mu.Unlock()
-	moved()
-	<-ctx.Done()
-	return ctx.Err()
+	return context.Cause(ctx)
 }
 
 // followGroup notes each change in a group.
-func (sc *scope) followGroup(ctx context.Context, value string, woken func()) error {
+func (sc *scope) followGroup(ctx context.Context, key, value string, begun, moved func()) error {
+	var last uint64
+	var asked time.Time
 	ask := func(opts *api.QueryOptions) (*api.QueryMeta, error) {
-		sc.mu.Lock()
-		opts.NodeMeta, opts.Filter = map[string]string{sc.groups.key: value}, "ServicePort==1"
-		sc.mu.Unlock()
+		asked = time.Now()
+		opts.NodeMeta, opts.Filter = map[string]string{key: value}, "ServicePort==1" // an empty list will do
 		_, meta, err := sc.src.client.Catalog().Services(opts)
 		return meta, err
 	}
-	return sc.follow(ctx, ask, func(uint64) error {
-		sc.mu.Lock()
-		if sc.groups.woken != nil {
-			sc.groups.woken[value] = time.Now()
+	return sc.follow(ctx, ask, func(index uint64) error {
+		begun()
+		// The index is that of all services: at the end of a wait it may be another one, too.
+		if first := last == 0; !first && index != last && time.Since(asked) < sc.holdTime() {
+			sc.wake(value)
+			moved()
 		}
-		sc.mu.Unlock()
-		woken()
+		last = index
 		return nil
 	})
 }
 
+func (sc *scope) wake(value string) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.groups.woken[value] = true
+}
+
 // wakened gives the nodes of the groups that showed a change.
-func (g *groups) wakened() (names []string) {
-	for name, value := range g.of {
-		if _, ok := g.woken[value]; ok {
+func (sc *scope) wakened() (names []string) {
+	for name, n := range sc.nodes {
+		if value, ok := n.meta[sc.groups.key]; ok && sc.groups.woken[value] {
 			names = append(names, name)
 		}
 	}
-	clear(g.woken)
 	return names
 }
 
-// sought notes whether there was a change in the groups that showed one.
-func (g *groups) sought(found bool) {
-	if g.vain++; found {
-		g.vain = 0
+// sought notes in how many of the groups that showed a change there was one.
+func (sc *scope) sought(l *lap) {
+	shown := map[string]bool{}
+	for name := range l.moved {
+		if n := sc.nodes[name]; n != nil {
+			shown[n.meta[sc.groups.key]] = true
+		}
 	}
-	if g.vain == mostVain && g.disband != nil {
+	g := &sc.groups
+	g.vain = max(0, g.vain+l.groups-len(shown)*(1+forTruth))
+	if g.vain >= mostVain && g.disband != nil {
 		g.disband()
 	}
 }

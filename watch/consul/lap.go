@@ -31,14 +31,14 @@ type lap struct {
 	must    time.Time // whoever was asked before is asked even when there is none
 	closes  bool
 	overdue bool
-	woken   bool // asks those of groups that showed a change
+	groups  int // that showed a change, of whose nodes some are asked; 0 when it is not for groups
 
 	asked int
 	moved map[string]uint64 // the indexes of nodes that were other ones
 }
 
-// rest is the time to the next lap when there is nothing to be found.
-const rest = time.Hour
+// untilMoved is the time to the next lap when there is nothing to be found.
+const untilMoved = time.Hour
 
 // nextLap gives the next lap, nil when there is nothing to be found yet. Then wait is the time to the
 // next one.
@@ -53,12 +53,12 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	closesAt, owed := sc.closes()
 	l.closes = owed && !now.Before(closesAt)
 	l.overdue = owed && now.After(closesAt.Add(closing))
-	woken := sc.byNode && len(sc.groups.woken) > 0
+	woken := len(sc.groups.woken)
 	switch {
 	case !sc.looked:
 		l.due, l.must = now, now
-	case woken && !l.overdue && !sc.unexplainedAt(now.Add(-closing)): // changes without end must not keep the rest from its turn
-		l.woken, l.due, l.closes = true, now, false
+	case sc.byNode && woken > 0 && !l.overdue && !sc.unexplainedAt(now.Add(-closing)): // changes without end must not keep the rest from its turn
+		l.groups, l.due, l.closes = woken, now, false
 	case l.closes:
 		l.must = now.Add(-closing / 2)
 		l.due = later(l.must, step.at)
@@ -69,7 +69,7 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	case owed:
 		return nil, closesAt.Sub(now), nil
 	default:
-		return nil, rest, nil
+		return nil, untilMoved, nil
 	}
 	sc.fill(l)
 	return l, 0, nil
@@ -84,7 +84,7 @@ func later(a, b time.Time) time.Time {
 
 // chooseWho decides whether nodes are asked or services: whichever are fewer.
 func (sc *scope) chooseWho() error {
-	byNode := len(sc.details) > 0 || !sc.coarse && len(sc.nodes) < len(sc.services)
+	byNode := sc.nodesAreFewer()
 	if byNode && !sc.byNode && sc.looked {
 		return errAnew // there is no measure for the nodes yet
 	}
@@ -95,12 +95,18 @@ func (sc *scope) chooseWho() error {
 	return nil
 }
 
+// nodesAreFewer tells whether nodes are to be asked: what is wanted of a node itself shows there alone.
+func (sc *scope) nodesAreFewer() bool {
+	return len(sc.details) > 0 || !sc.coarse && len(sc.nodes) < len(sc.services)
+}
+
 // fill chooses whom to ask.
 func (sc *scope) fill(l *lap) {
 	var all []string
 	switch {
-	case l.woken:
-		all = sc.groups.wakened()
+	case l.groups > 0:
+		all = sc.wakened()
+		clear(sc.groups.woken)
 	case l.byNode:
 		all = slices.Collect(maps.Keys(sc.nodes))
 	default:
@@ -136,7 +142,7 @@ func (sc *scope) take(l *lap, most int) []string {
 // over tells whether what the lap seeks has been found.
 func (sc *scope) over(l *lap) bool {
 	switch {
-	case l.woken || sc.unexplainedAt(l.due): // the move may not have been noticed yet
+	case l.groups > 0 || sc.unexplainedAt(l.due): // the move may not have been noticed yet
 		return false
 	case l.closes && !l.overdue && len(sc.groups.woken) > 0:
 		return true // the rest can wait
@@ -152,14 +158,15 @@ func (sc *scope) ended(l *lap, failed bool) {
 		clear(sc.at)
 		return
 	}
-	if l.woken {
-		sc.groups.sought(len(l.moved) > 0)
+	if l.groups > 0 {
+		sc.sought(l)
 		return
 	}
 	all := l.asked == len(l.names)
 	if all {
 		sc.looked = true
 		sc.lookedAtAll(l.due)
+		maps.DeleteFunc(sc.at, func(_ string, at time.Time) bool { return !at.After(l.due) }) // gone, or it would have been asked
 	}
 	if all && l.byNode {
 		sc.coarse = sc.coarse || sc.baseline && l.asked >= max(several, len(sc.nodes)/2) && len(l.moved) == l.asked && oneIndex(l.moved)

@@ -102,7 +102,7 @@ func TestAllIsLookedAtOnceMore(t *testing.T) {
 		t.Errorf("asked %q", names)
 	}
 	sc.ended(l, false)
-	if l, wait, err := sc.nextLap(now.Add(4 * closing)); l != nil || wait != rest || err != nil {
+	if l, wait, err := sc.nextLap(now.Add(4 * closing)); l != nil || wait != untilMoved || err != nil {
 		t.Errorf("then %v, %v, %v", l, wait, err)
 	}
 }
@@ -173,7 +173,11 @@ func TestMoves(t *testing.T) {
 func grouped(t *testing.T) *scope {
 	t.Helper()
 	sc := lapOf(t, time.Now())
-	sc.mayGroup = true
+	set := watch.Set{}
+	for i := range 200 {
+		set.Add(watch.Query{Kind: watch.KindService, Name: fmt.Sprint("s", i)})
+	}
+	sc.cover(set, true)
 	for i := range 10 {
 		sc.node(fmt.Sprint("n", i)).meta = map[string]string{"rack": fmt.Sprint(i % 5), "zone": fmt.Sprint(i % 2), "id": fmt.Sprint(i), "all": "same"}
 	}
@@ -191,6 +195,13 @@ func TestGroupsOfNodes(t *testing.T) {
 	if values := sc.form(); sc.groups.key != "rack" || len(values) != 5 {
 		t.Errorf("by %s: %q, want no more than %d groups", sc.groups.key, values, mostGroups)
 	}
+	for i := range 100 {
+		sc.node(fmt.Sprint("more", i))
+	}
+	if values := sc.form(); values != nil {
+		t.Errorf("by %s: %q, and there are more nodes than services", sc.groups.key, values)
+	}
+	sc = grouped(t)
 	sc.mayGroup = false
 	if values := sc.form(); values != nil || sc.groups.key != "" || !sc.groups.formed {
 		t.Errorf("by %s: %q, and there are no connections for them", sc.groups.key, values)
@@ -200,12 +211,11 @@ func TestGroupsOfNodes(t *testing.T) {
 func TestAGroupThatShowsAChangeIsAskedFirst(t *testing.T) {
 	sc := grouped(t)
 	sc.form()
-	sc.groups.key = "id"
 	_ = sc.move(101, time.Now())
 	if l, wait, err := sc.nextLap(time.Now()); l != nil || wait <= 0 || wait > groupTime || err != nil {
 		t.Errorf("%v, %v, %v: it is sought everywhere before a group shows it", l, wait, err)
 	}
-	sc.groups.woken["3"] = time.Now()
+	sc.groups.woken["3"] = true
 	l := next(t, sc, time.Now())
 	if names := asked(sc, l); !slices.Equal(names, []string{"n3"}) {
 		t.Errorf("asked %q", names)
@@ -231,7 +241,7 @@ func TestGroupsThatShowNothing(t *testing.T) {
 		if disbanded {
 			t.Fatalf("after %d", i)
 		}
-		sc.groups.woken["1"] = time.Now()
+		sc.groups.woken["1"] = true
 		l := next(t, sc, time.Now())
 		asked(sc, l)
 		sc.ended(l, false)
@@ -246,7 +256,7 @@ func TestNothingToSeek(t *testing.T) {
 	l := next(t, sc, time.Now().Add(2*closing))
 	asked(sc, l)
 	sc.ended(l, false)
-	if l, wait, err := sc.nextLap(time.Now().Add(2 * closing)); l != nil || wait != rest || err != nil {
+	if l, wait, err := sc.nextLap(time.Now().Add(2 * closing)); l != nil || wait != untilMoved || err != nil {
 		t.Errorf("%v, %v, %v", l, wait, err)
 	}
 }

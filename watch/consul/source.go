@@ -29,6 +29,7 @@ package consul
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -44,6 +45,7 @@ type Source struct {
 	transport *counted // of client
 	bucket    *rate.Limiter
 	turns     chan struct{}
+	log       *slog.Logger
 	cuts      cuts
 	addr      string
 	maxStale  time.Duration
