@@ -126,6 +126,7 @@ func (e *Engine) inUse(name string) bool {
 // close lets go of the record.
 func (t *target) close() {
 	if t.Record != nil {
+		t.Keep()
 		t.Record.Close()
 		t.Record = nil
 	}
@@ -246,6 +247,7 @@ func (e *Engine) rollBack(t *target, number int, done func(string, error)) {
 		done("", errors.New("a rollout is under way: try again when it has ended"))
 		return
 	}
+	t.Keep()
 	good, files, err := t.Record.Earlier(number)
 	if err != nil {
 		done("", err)

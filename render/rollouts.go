@@ -54,13 +54,17 @@ func (e *Engine) apply(ctx context.Context, changes ...rollout.Change) {
 }
 
 // mayRollOut tells whether there are files to roll out and nothing speaks against them,
-// and whether something is owed and due, which does not wait for files that are held. If
-// neither, the target's next is when there may be.
+// and whether something is owed and due, which does not wait for files that are held: a reload, or
+// that what is good is kept. If neither, the target's next is when there may be.
 func (e *Engine) mayRollOut(t *target, now time.Time) (files, owed bool) {
 	retry := !t.retryAt.IsZero() && !t.retryAt.After(now)
 	owed = retry && (t.owed || t.Owes())
 	if t.next = t.retryAt; retry && !owed {
 		t.next = time.Time{}
+	}
+	if due := t.KeepDue(); !due.IsZero() {
+		t.next = earlier(t.next, due)
+		owed = owed || !due.After(now)
 	}
 	if !t.busy {
 		e.leaveOut(t)

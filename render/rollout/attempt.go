@@ -190,12 +190,14 @@ func (a *attempt) note(s *staged) {
 func (a *attempt) finish(ctx context.Context) {
 	defer a.close()
 	if a.Plan.Undo && len(a.out.Errs) > 0 || len(a.out.Unwritten) > 0 {
+		a.keepBefore()
 		return
 	}
 	if a.t.owed && !(a.reload(ctx) && a.verify(ctx)) {
 		if a.Plan.Undo {
 			a.undo(ctx)
 		}
+		a.keepBefore()
 		return
 	}
 	if a.idle && a.out.Changed {

@@ -257,7 +257,7 @@ func (r *Record) PutBack(number int) (int, error) {
 	}
 	owed, _ := r.unfinished()
 	err = r.add(placed, Change{Note: r.Note(g), Durable: true})
-	if err == nil && owed != nil { // it is still: this output does not complete it
+	if err == nil && owed != nil && !owed.Unkept { // it is still: this output does not complete it
 		err = r.begin(pending{Owed: true}, false)
 	}
 	if err != nil {

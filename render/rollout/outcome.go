@@ -6,30 +6,10 @@ import (
 	"fmt"
 )
 
-// keep notes that what is in place is good. Where nobody is there to take it over, the
-// reload is owed.
-func (a *attempt) keep() {
-	a.t.owed = a.out.Waiting != ""
-	if len(a.t.placed) > 0 {
-		if err := a.t.Record.add(a.t.placed, a.Change); err != nil {
-			a.t.Log.Warn("cannot keep the good output: there is none to go back to", "error", err)
-		} else {
-			a.t.placed = nil
-		}
-	}
-	if a.Pin != nil {
-		if err := a.t.Record.Pin(*a.Pin); err != nil {
-			a.t.Log.Warn("cannot note that the target is to stay as it is: that is forgotten at the next start", "error", err)
-		}
-	}
-	a.t.at("kept")
-	a.complete()
-	a.t.at("ended")
-}
-
 // complete notes that nothing is under way any more, but for a reload that is owed.
 func (a *attempt) complete() {
 	switch {
+	case a.t.unkept: // which is noted
 	case !a.t.owed:
 		if err := a.t.Record.end(); err != nil {
 			a.t.Log.Warn("cannot note that the rollout is complete: the next start of ctmpl undoes it, and rolls it out again", "error", err)

@@ -12,6 +12,7 @@ type pending struct {
 	Undo       []*undo // what is to be put back when it is cut short
 	Pin        *Pin    // that is to come of it
 	Owed       bool    // the files are good, and just the reload is owed
+	Unkept     bool    // all is good, and just not kept yet
 }
 
 // begin notes what is under way before it is begun. durable makes the note last through a

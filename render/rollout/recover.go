@@ -31,6 +31,8 @@ func (t *Target) Recover(templates []string) {
 		sweep(paths, false)
 		return
 	case p == nil:
+	case p.Unkept:
+		t.blind = true
 	case p.Owed:
 		t.owed = true
 	case t.Record.now != nil && t.Record.now.Number >= p.Generation:

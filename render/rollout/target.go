@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+
+	"golang.org/x/time/rate"
 )
 
 // The steps of a rollout.
@@ -59,6 +61,10 @@ type Target struct {
 	left   []*undo         // what could not be put back
 	placed map[string]File // what has been put in place since a good output was kept
 	blind  bool            // the process before may have put files in place that it has not kept
+
+	unkept bool   // what is in place is good, and is to be kept
+	latest Change // that was
+	keeps  *rate.Limiter
 }
 
 // Owes tells whether there is something to do though no file may change any more.
