@@ -134,6 +134,7 @@ func (s *Scheduler) succeed(e *entry, answer Answer, now time.Time) {
 	if e.waits {
 		e.heard = now
 	}
+	e.count(newer && !changed, now)
 	e.after = answer.Version
 	e.answered = e.answered || answer.Value != nil
 	s.warnOfSize(e, answer.Value)
@@ -189,6 +190,8 @@ func (s *Scheduler) rest(e *entry, newer bool, now time.Time) time.Time {
 		return e.started.Add(round)
 	case !newer && now.Sub(e.started) < min(e.hold, atOnce):
 		return now.Add(pollPause)
+	case e.vain > 1:
+		return now.Add(vainPause(e.vain - 1))
 	}
 	return now
 }

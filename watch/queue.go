@@ -63,3 +63,24 @@ func (p *pace) earliest(now time.Time) time.Time {
 	}
 	return now.Add(time.Duration(-p.limit.TokensAt(now) / paceRate * float64(time.Second)))
 }
+
+// A query that wakes again and again though its answer stays the same, as a list of services does with
+// each change of an instance, is asked less often: it costs both sides as much as a change, and that at
+// the very moment of one. A change of it is noticed that much later.
+const (
+	vainFirst = 25 * time.Millisecond
+	vainMost  = 250 * time.Millisecond
+	vainEach  = time.Second // those that are further apart do not count
+)
+
+// count counts the waits in a row that ended in vain.
+func (e *entry) count(inVain bool, now time.Time) {
+	if e.vain++; !inVain || !e.waits || now.Sub(e.started) > vainEach {
+		e.vain = 0
+	}
+}
+
+// vainPause is the pause after so many waits in vain beside the first.
+func vainPause(waits int) time.Duration {
+	return min(vainMost, vainFirst<<min(waits-1, 10))
+}

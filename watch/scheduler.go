@@ -60,6 +60,7 @@ type entry struct {
 	hold     time.Duration
 	trouble  trouble
 	pace     pace
+	vain     int // waits in a row that ended with an answer that was the same
 
 	// What the sentinel looks after:
 	noticed   bool      // the answer may have changed

@@ -378,6 +378,36 @@ func TestFlappingQueryIsPaced(t *testing.T) {
 	})
 }
 
+func TestAQueryThatWakesInVainIsAskedLessOften(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r := newRig(t, watch.Options{})
+		q := r.keys(1)[0]
+		r.set(q, "same")
+		r.run()
+		r.want(q)
+		for range 10 { // each of which counts for itself
+			r.set(q, "same")
+			pass(2 * time.Second)
+			if !r.Running(q) {
+				t.Fatal("it does not wait for a change")
+			}
+		}
+		before := r.Fetches(q)
+		for range 100 {
+			r.set(q, "same")
+			pass(100 * time.Millisecond)
+		}
+		if n := r.Fetches(q) - before; n < 35 || n > 50 {
+			t.Errorf("asked %d times in 10 s, want about 40", n)
+		}
+		r.set(q, "another")
+		pass(250 * time.Millisecond)
+		r.has(q, "another")
+		r.set(q, "the next") // it is asked as ever
+		r.has(q, "the next")
+	})
+}
+
 func TestRunEndsInAnyState(t *testing.T) {
 	for name, prepare := range map[string]func(*rig){
 		"nothing wanted": func(*rig) {},

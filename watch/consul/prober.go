@@ -6,10 +6,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"sync"
 	"time"
 )
@@ -183,35 +181,28 @@ func (p *prober) dial(ctx context.Context, c *probing) error {
 
 // receive reads one answer.
 func (p *prober) receive(ctx context.Context, c *probing) (index uint64, err error) {
-	resp, err := http.ReadResponse(c.in, nil)
+	r, err := readReply(c.in)
 	var refused *refusal
-	if errors.As(err, &refused) {
+	switch {
+	case errors.As(err, &refused):
 		return 0, p.refused(ctx, refused)
-	}
-	if err != nil {
+	case err != nil:
 		return 0, p.src.explain(ctx, err)
+	case r.status == http.StatusTooManyRequests:
+		return 0, p.refused(ctx, &refusal{"HTTP status 429: " + p.src.firstLine(r.text)})
+	case r.status != http.StatusOK:
+		return 0, fmt.Errorf("HTTP status %d: %s", r.status, p.src.firstLine(r.text))
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		text, _ := io.ReadAll(io.LimitReader(resp.Body, 512))
-		if resp.StatusCode == http.StatusTooManyRequests {
-			return 0, p.refused(ctx, &refusal{"HTTP status 429: " + p.src.firstLine(string(text))})
-		}
-		return 0, fmt.Errorf("HTTP status %d: %s", resp.StatusCode, p.src.firstLine(string(text)))
-	}
-	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return 0, p.src.explain(ctx, err)
-	}
-	if resp.Close {
+	if r.closes {
 		c.close()
 	}
-	if contact, _ := strconv.Atoi(resp.Header.Get("X-Consul-Lastcontact")); p.src.lags(time.Duration(contact) * time.Millisecond) {
+	switch {
+	case p.src.lags(r.contact):
 		return 0, errLags
+	case !r.indexed:
+		return 0, errors.New("the answer is not Consul's: it has no X-Consul-Index")
 	}
-	if index, err = strconv.ParseUint(resp.Header.Get("X-Consul-Index"), 10, 64); err != nil {
-		err = errors.New("the answer is not Consul's: it has no X-Consul-Index")
-	}
-	return index, err
+	return r.index, nil
 }
 
 // refused has the budget shrink: the agent does not take the connections of the prober.
