@@ -20,8 +20,7 @@ func (t *Target) KeepDue() time.Time {
 	if !t.unkept {
 		return time.Time{}
 	}
-	now := time.Now()
-	return now.Add(max(0, time.Duration((1-t.keeps.TokensAt(now))*float64(keepEach))))
+	return t.keepAt
 }
 
 // Keep keeps at once what is in place, for those who want to go back, or to close the record.
@@ -75,6 +74,8 @@ func (a *attempt) defers() bool {
 			return false
 		}
 	}
+	now := time.Now()
+	t.keepAt = now.Add(time.Duration((1 - t.keeps.TokensAt(now)) * float64(keepEach)))
 	t.unkept, t.latest = true, Change{Plan: a.Plan, Templates: a.Templates, Note: a.Note}
 	return true
 }

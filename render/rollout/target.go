@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"time"
 
 	"golang.org/x/time/rate"
 )
@@ -62,8 +63,9 @@ type Target struct {
 	placed map[string]File // what has been put in place since a good output was kept
 	blind  bool            // the process before may have put files in place that it has not kept
 
-	unkept bool   // what is in place is good, and is to be kept
-	latest Change // that was
+	unkept bool      // what is in place is good, and is to be kept
+	keepAt time.Time // then
+	latest Change    // that was
 	keeps  *rate.Limiter
 }
 

@@ -180,13 +180,23 @@ func (sc *scope) checked(which int, list api.HealthChecks, index uint64) (notice
 	return found.notice(), nodes
 }
 
+// nodeList is what counts of the services of a node, which may be many.
+type nodeList struct {
+	Node     *struct{ ModifyIndex uint64 } // nil when it is gone
+	Services []struct {
+		ID, Service string
+		Tags        []string
+		ModifyIndex uint64
+	}
+}
+
 // list reads the services of a node, and tells what may have changed there.
 func (sc *scope) list(ctx context.Context, node string, everything bool, tell func(watch.Notice)) error {
-	var list *api.CatalogNodeServiceList
+	var list nodeList
 	err := patiently(ctx, func() error {
-		_, err := sc.once(ctx, 0, func(opts *api.QueryOptions) (meta *api.QueryMeta, err error) {
-			list, meta, err = sc.src.client.Catalog().NodeServiceList(node, opts)
-			return meta, err
+		_, err := sc.once(ctx, 0, func(opts *api.QueryOptions) (*api.QueryMeta, error) {
+			list = nodeList{}
+			return sc.src.client.Raw().Query("/v1/catalog/node-services/"+node, &list, opts)
 		})
 		return err
 	})

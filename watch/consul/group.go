@@ -145,7 +145,7 @@ func (sc *scope) followGroup(ctx context.Context, key, value string, begun, move
 		begun()
 		// The index is that of all services: at the end of a wait it may be another one, too.
 		if first := last == 0; !first && index != last && time.Since(asked) < sc.holdTime() {
-			sc.wake(value)
+			sc.wake(value, index)
 			moved()
 		}
 		last = index
@@ -153,10 +153,15 @@ func (sc *scope) followGroup(ctx context.Context, key, value string, begun, move
 	})
 }
 
-func (sc *scope) wake(value string) {
+// wake notes that a group shows a change, and the index of all services that came with it. The
+// answer of another group may have been overtaken.
+func (sc *scope) wake(value string, index uint64) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	sc.groups.woken[value] = true
+	sc.groups.woken[value], sc.restless = true, true
+	if index > sc.table && sc.table > 0 {
+		_ = sc.move(index, time.Now()) // which is an error for one that falls
+	}
 }
 
 // wakened gives the nodes of the groups that showed a change.

@@ -260,3 +260,24 @@ func TestNothingToSeek(t *testing.T) {
 		t.Errorf("%v, %v, %v", l, wait, err)
 	}
 }
+
+// A group of nodes shows a move before the table does, or after; neither takes the other for a
+// state that began anew.
+func TestAMoveThatAGroupShows(t *testing.T) {
+	now := time.Now()
+	sc := lapOf(t, now)
+	sc.groups = groups{formed: true, key: "rack", woken: map[string]bool{}}
+	sc.wake("a", 102)
+	sc.wake("b", 101) // overtaken
+	for _, poll := range []struct{ index, before uint64 }{{101, 100}, {102, 100}, {102, 102}, {103, 102}} {
+		if err := sc.movedTo(poll.index, poll.before); err != nil {
+			t.Errorf("at %d, after %d: %v", poll.index, poll.before, err)
+		}
+	}
+	if len(sc.groups.woken) != 2 || sc.table != 103 || len(sc.open) != 2 || sc.open[0].after != 100 || sc.open[0].to != 102 || sc.open[1].to != 103 {
+		t.Errorf("%d groups, at %d, %+v", len(sc.groups.woken), sc.table, sc.open)
+	}
+	if err := sc.movedTo(90, 103); !errors.Is(err, errAnew) {
+		t.Errorf("an index that falls: %v", err)
+	}
+}

@@ -31,6 +31,7 @@ type prober struct {
 type probing struct {
 	conn net.Conn // nil while there is none
 	in   *bufio.Reader
+	took time.Duration // the last batch, from its requests to the last answer
 }
 
 func newProber(s *Source) *prober {
@@ -123,8 +124,10 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 	if err := p.send(ctx, c, b); err != nil {
 		return err
 	}
-	conn := c.conn
+	conn, sent := c.conn, time.Now()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
+	c.gather(ctx, len(names))
+	defer func() { c.took = time.Since(sent) }()
 	for i, name := range names {
 		index, err := p.receive(ctx, c)
 		if err != nil && again && i == 0 { // the agent has closed it meanwhile, as it may
@@ -140,6 +143,15 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		}
 	}
 	return nil
+}
+
+// gather lets answers gather for most of the time that a batch takes: to be woken for each of them
+// costs more than to read it.
+func (c *probing) gather(ctx context.Context, answers int) {
+	const least = time.Millisecond // the system does not wake us more precisely
+	if wait := c.took * 3 / 4; answers == pipelined && wait >= least/2 {
+		sleep(ctx, min(wait, 4*least))
+	}
 }
 
 // send writes requests, over a new connection when there is none.

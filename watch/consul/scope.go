@@ -5,8 +5,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashicorp/consul/api"
-
 	"github.com/ctmpl/ctmpl/watch"
 )
 
@@ -219,7 +217,7 @@ func (sc *scope) node(name string) *nodeState {
 
 // listed compares the services of a node with what is known. everything says that all of
 // them may have changed.
-func (sc *scope) listed(name string, list *api.CatalogNodeServiceList, everything bool) watch.Notice {
+func (sc *scope) listed(name string, list nodeList, everything bool) watch.Notice {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	found, n := sc.collect(), sc.node(name)

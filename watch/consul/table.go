@@ -12,6 +12,8 @@ import (
 const (
 	// pollGap is how often it is looked whether something has changed, while it does.
 	pollGap = 25 * time.Millisecond
+	// groupPollGap is the same where groups of nodes show most changes as they happen.
+	groupPollGap = 100 * time.Millisecond
 	// calm is for how long nothing changes until that is waited for instead.
 	calm = 10 * time.Second
 	// confirmations is how often an index has to be lower than before until it is believed.
@@ -28,6 +30,9 @@ func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started
 	}
 	index, last := uint64(0), time.Now()
 	for {
+		if table := sc.tableIndex(); table != index { // by a group
+			index, last = table, time.Now()
+		}
 		next, after := uint64(0), index
 		start, polls := time.Now(), pollable && time.Since(last) < calm
 		err := patiently(ctx, func() (err error) {
@@ -50,13 +55,13 @@ func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started
 		}
 		if next != index {
 			last = time.Now()
-			if err := sc.movedTo(next); err != nil {
+			if err := sc.movedTo(next, index); err != nil {
 				return err
 			}
 			moved()
 		}
 		started()
-		pause := pollGap
+		pause := sc.pollGap()
 		if next == index && !polls && time.Since(start) < sentinelHold/4 { // something in between does not wait
 			pause = sentinelPause
 		}
@@ -86,10 +91,31 @@ func (sc *scope) pollable(ctx context.Context, prober *prober) (bool, error) {
 // errAnew ends a Watch when the state of Consul began anew: nothing that is known counts.
 var errAnew = errors.New("the state of Consul began anew")
 
-// movedTo notes the index of the services and nodes.
-func (sc *scope) movedTo(index uint64) error {
+// pollGap is how often it is looked now whether something has changed.
+func (sc *scope) pollGap() time.Duration {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
+	if sc.groups.key != "" {
+		return groupPollGap
+	}
+	return pollGap
+}
+
+// tableIndex is the index of the services and nodes, as far as it is known.
+func (sc *scope) tableIndex() uint64 {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	return sc.table
+}
+
+// movedTo notes the index of the services and nodes, which was another one before. A group of nodes may
+// have shown it, or a later one, meanwhile.
+func (sc *scope) movedTo(index, before uint64) error {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if before <= index && index <= sc.table {
+		return nil
+	}
 	sc.restless = true
 	return sc.move(index, time.Now())
 }
