@@ -12,6 +12,9 @@ const recheck = 30 * time.Minute
 // hotTime is for how long a query whose answer has changed waits for the next change itself.
 const hotTime = 2 * time.Minute
 
+// stayHot is for how long another query cannot take that from it.
+const stayHot = 10 * time.Second
+
 // fetchHold is how long a query waits for a change that was noticed: it may be asked of a
 // server that does not know it yet.
 const fetchHold = 2 * time.Second
@@ -81,11 +84,16 @@ func (s *Scheduler) park(e *entry, now time.Time) {
 func nextRecheck(now time.Time) time.Time { return now.Add(recheck/2 + rand.N(recheck)) }
 
 // warm gives a query whose answer has changed a blocking query of its own: it takes the place of
-// the one that has not changed for longest.
+// the one that has not changed for longest. Where thousands change, each once, that would be a connection
+// that is closed for each change, and another one made.
 func (s *Scheduler) warm(e *entry) {
 	hot := &s.lanes.hot
 	if e.lane != hot && len(hot.members) >= hot.most {
-		s.cool(s.coldest())
+		coldest := s.coldest()
+		if e.changed.Sub(coldest.changed) < stayHot {
+			return
+		}
+		s.cool(coldest)
 	}
 	e.move(hot)
 }

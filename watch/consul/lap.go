@@ -50,9 +50,10 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	}
 	l = &lap{byNode: sc.byNode, begun: now, moved: map[string]uint64{}}
 	step, open := sc.unexplained()
-	closesAt, owed := sc.closes()
+	rest := sc.closing()
+	closesAt, owed := sc.closes(rest)
 	l.closes = owed && !now.Before(closesAt)
-	l.overdue = owed && now.After(closesAt.Add(closing))
+	l.overdue = owed && now.After(closesAt.Add(rest))
 	woken := len(sc.groups.woken)
 	switch {
 	case !sc.looked:
@@ -60,7 +61,7 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	case sc.byNode && woken > 0 && !l.overdue && !sc.unexplainedAt(now.Add(-closing)): // changes without end must not keep the rest from its turn
 		l.groups, l.due, l.closes = woken, now, false
 	case l.closes:
-		l.must = now.Add(-closing / 2)
+		l.must = now.Add(-rest / 2)
 		l.due = later(l.must, step.at)
 	case open && sc.groups.key != "" && !sc.unexplainedAt(now.Add(-groupTime)):
 		return nil, sc.open[0].at.Add(groupTime).Sub(now), nil
@@ -73,6 +74,14 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	}
 	sc.fill(l)
 	return l, 0, nil
+}
+
+// closing is how long after a move all is looked at once more.
+func (sc *scope) closing() time.Duration {
+	if sc.groups.key != "" {
+		return groupClosing
+	}
+	return closing
 }
 
 func later(a, b time.Time) time.Time {
@@ -173,7 +182,7 @@ func (sc *scope) ended(l *lap, failed bool) {
 		sc.baseline = true
 	}
 	if l.closes && (all || l.before[l.asked].After(l.must)) {
-		sc.closed(l.begun)
+		sc.closed(l.begun, sc.closing())
 	}
 }
 

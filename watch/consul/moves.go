@@ -17,6 +17,8 @@ const (
 	// closing is the time after which all is looked at once more: one index may be that of changes
 	// in several places, and a server may have been behind.
 	closing = 2 * time.Second
+	// groupClosing is the same where groups of nodes show each of these places.
+	groupClosing = 5 * time.Second
 )
 
 // move is a step of the index of services and nodes: between these two there was a change, or
@@ -104,14 +106,14 @@ func (m *moves) lookedAtAll(since time.Time) {
 	maps.DeleteFunc(m.found, func(index uint64, _ bool) bool { return index <= done })
 }
 
-// closes tells when all is to be looked at once more.
-func (m *moves) closes() (at time.Time, ok bool) {
-	return m.unclosed.Add(closing), !m.unclosed.IsZero()
+// closes tells when all is to be looked at once more, a time after a move.
+func (m *moves) closes(after time.Duration) (at time.Time, ok bool) {
+	return m.unclosed.Add(after), !m.unclosed.IsZero()
 }
 
 // closed notes that all was looked at once more, at a time.
-func (m *moves) closed(at time.Time) {
-	if m.unclosed = at; m.movedAt.Before(at.Add(-closing)) {
+func (m *moves) closed(at time.Time, after time.Duration) {
+	if m.unclosed = at; m.movedAt.Before(at.Add(-after)) {
 		m.unclosed = time.Time{}
 	}
 }

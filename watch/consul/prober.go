@@ -31,7 +31,7 @@ type prober struct {
 type probing struct {
 	conn net.Conn // nil while there is none
 	in   *bufio.Reader
-	took time.Duration // the last batch, from its requests to the last answer
+	each time.Duration // that an answer of the last batch took
 }
 
 func newProber(s *Source) *prober {
@@ -61,6 +61,7 @@ func (c *probing) close() {
 // probes are questions of which only the index of the answer counts. Its functions are called by
 // several goroutines.
 type probes struct {
+	few  bool                            // so that one connection is enough
 	take func(most int) []string         // whom to ask next, none when that was all
 	path func(name string) string        // what follows /v1/
 	tell func(name string, index uint64) // called as soon as an index is known
@@ -80,6 +81,9 @@ func inTurn(names []string) func(most int) []string {
 
 // probe asks.
 func (p *prober) probe(ctx context.Context, all probes) error {
+	if all.few {
+		return p.probeFew(ctx, all)
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var workers sync.WaitGroup
@@ -98,6 +102,20 @@ func (p *prober) probe(ctx context.Context, all probes) error {
 	}
 	workers.Wait()
 	return context.Cause(ctx)
+}
+
+// probeFew asks over one connection, with longer batches: several would be sooner through by a
+// millisecond, and wake us more often.
+func (p *prober) probeFew(ctx context.Context, all probes) error {
+	for {
+		names := all.take(4 * pipelined)
+		if len(names) == 0 {
+			return nil
+		}
+		if err := p.batch(ctx, names, all); err != nil {
+			return err
+		}
+	}
 }
 
 // batch asks over a connection that is free.
@@ -127,7 +145,7 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 	conn, sent := c.conn, time.Now()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	c.gather(ctx, len(names))
-	defer func() { c.took = time.Since(sent) }()
+	defer func() { c.each = time.Since(sent) / time.Duration(len(names)) }()
 	for i, name := range names {
 		index, err := p.receive(ctx, c)
 		if err != nil && again && i == 0 { // the agent has closed it meanwhile, as it may
@@ -149,7 +167,7 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 // costs more than to read it.
 func (c *probing) gather(ctx context.Context, answers int) {
 	const least = time.Millisecond // the system does not wake us more precisely
-	if wait := c.took * 3 / 4; answers == pipelined && wait >= least/2 {
+	if wait := c.each * time.Duration(answers) * 3 / 4; answers >= pipelined && wait >= least/2 {
 		sleep(ctx, min(wait, 4*least))
 	}
 }

@@ -15,6 +15,8 @@ const (
 	// a second if each lap asks all: changes that are sought together cost less.
 	shortestLap   = 40 * time.Millisecond
 	mostPerSecond = 3300
+	// mostFew is how many are asked over one connection.
+	mostFew = 64
 )
 
 // sweep finds out what has changed each time that something has: by the index of each node, or
@@ -85,6 +87,7 @@ func (sc *scope) askNodes(ctx context.Context, prober *prober, l *lap, take func
 	var mu sync.Mutex
 	var failure error
 	err := prober.probe(ctx, probes{
+		few:  len(l.names) <= mostFew,
 		take: take,
 		path: func(name string) string { return "catalog/node-services/" + url.PathEscape(name) + query },
 		tell: func(name string, index uint64) {
