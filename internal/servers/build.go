@@ -24,7 +24,7 @@ func Build(ctx context.Context, dir string, packages ...string) error {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	// One that is stopped leaves its temporary files and its compilers behind.
-	cmd.Env = append(os.Environ(), "GOTMPDIR="+dir)
+	cmd.Env = append(os.Environ(), "GOTMPDIR="+dir, "TMPDIR="+dir) // of go, of the C compiler
 	cmd.SysProcAttr = childAttr(syscall.SIGTERM)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second
