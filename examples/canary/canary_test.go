@@ -48,7 +48,7 @@ func TestStory(t *testing.T) {
 			return // each step builds on the ones before
 		}
 		if step.title == "5 %: of 20,000 users" {
-			golden(t, "nginx.conf", s.shown(t))
+			golden(t, "nginx-T.conf", s.shown(t))
 		}
 	}
 }

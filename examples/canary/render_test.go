@@ -3,6 +3,7 @@ package main
 import (
 	"flag"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -36,10 +37,15 @@ func readFile(t *testing.T, path string) string {
 
 var listens = regexp.MustCompile(`listen 127\.0\.0\.1:\d+`)
 
-// shown gives nginx's file without what differs from run to run.
+// shown gives what nginx reads (-T) without what differs from run to run.
 func (s *story) shown(t *testing.T) string {
 	t.Helper()
-	text := readFile(t, s.conf)
+	args := s.nginx.Args("-T")
+	out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).Output()
+	if err != nil {
+		t.Fatalf("nginx -T: %v", err)
+	}
+	text := strings.TrimSpace(string(out)) + "\n"
 	for _, version := range s.shops {
 		for _, shop := range version {
 			text = strings.ReplaceAll(text, shop.Addr, "127.0.0.1:PORT-"+shop.ID)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -17,10 +18,18 @@ func (w *world) file() (string, error) {
 	return string(text), err
 }
 
-// exposes says whether nginx's file has an upstream of that name.
-func (w *world) exposes(name string) (bool, error) {
+// upstream is a line of nginx's file. Those of the shipped template are called by what
+// stands before the name of the service.
+var upstream = regexp.MustCompile(`(?m)^\s*upstream (?:_route\.)?(\S+) \{`)
+
+// exposed gives the services that nginx's file has an upstream for.
+func (w *world) exposed() ([]string, error) {
 	text, err := w.file()
-	return strings.Contains(text, "upstream "+name+" {"), err
+	var names []string
+	for _, match := range upstream.FindAllStringSubmatch(text, -1) {
+		names = append(names, match[1])
+	}
+	return names, err
 }
 
 // inFile waits until the file has the address of an instance, or has it no longer.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,14 +35,15 @@ func (s *story) nothing(ctx context.Context) error {
 		return fmt.Errorf("nginx should answer 404 for %s, and the error is %v", siteName, err)
 	}
 	s.say("two httpbackend are registered without a tag: %s gives 404", siteName)
-	return s.stayInternal()
+	return s.wantExposed()
 }
 
-// stayInternal checks that nginx's file has no upstream for what has no tag.
-func (s *story) stayInternal() error {
-	exposed, err := s.exposes("httpbackend")
-	if err == nil && exposed {
-		err = fmt.Errorf("httpbackend is exposed")
+// wantExposed checks that nginx's file has upstreams for these services and for no other,
+// such as one without a tag.
+func (s *story) wantExposed(names ...string) error {
+	exposed, err := s.exposed()
+	if err == nil && !slices.Equal(exposed, names) {
+		err = fmt.Errorf("nginx's file has upstreams for %q, and should have them for %q", exposed, names)
 	}
 	return err
 }
@@ -60,7 +62,7 @@ func (s *story) appear(ctx context.Context) error {
 			s.traffic = startTraffic(s.addr)
 		}
 	}
-	if err := s.stayInternal(); err != nil {
+	if err := s.wantExposed("httpfront"); err != nil {
 		return err
 	}
 	return s.wantSpread(ctx, 300)

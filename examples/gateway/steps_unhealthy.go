@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -28,8 +29,8 @@ func (s *story) leave(ctx context.Context, c *container) error {
 		return err
 	}
 	return servers.Wait(ctx, func() error {
-		exposed, err := s.exposes(c.name)
-		if err == nil && exposed {
+		exposed, err := s.exposed()
+		if err == nil && slices.Contains(exposed, c.name) {
 			err = fmt.Errorf("nginx's file still has %s", c.name)
 		}
 		return err

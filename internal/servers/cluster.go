@@ -40,6 +40,10 @@ func (c *Cluster) start(ctx context.Context, n int) error {
 	if err != nil {
 		return err
 	}
+	return c.launch(ctx, agents)
+}
+
+func (c *Cluster) launch(ctx context.Context, agents []agent) error {
 	for _, a := range agents {
 		server, err := newConsul(a)
 		if err != nil {
@@ -50,12 +54,26 @@ func (c *Cluster) start(ctx context.Context, n int) error {
 			return err
 		}
 	}
+	return c.awaitAll(ctx)
+}
+
+// awaitAll awaits the servers at the same time: one that has ended is the reason why the
+// others wait.
+func (c *Cluster) awaitAll(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make(chan error, len(c.Servers))
 	for _, server := range c.Servers {
-		if err := server.await(ctx, c.complete(server)); err != nil {
-			return err
+		go func() { errs <- server.await(ctx, c.complete(server)) }()
+	}
+	var first error
+	for range c.Servers {
+		if err := <-errs; err != nil && first == nil {
+			first = err
+			cancel()
 		}
 	}
-	return nil
+	return first
 }
 
 // serverAgents plans the servers, who have to know the ports of each other.

@@ -23,8 +23,7 @@ const (
 	maxBlocks = 16
 )
 
-// FreePort gives a port that nobody listens on, neither TCP nor UDP on
-// 127.0.0.1, and that no other process using this package is given as long as
+// FreePort gives a port that nobody listens on, neither TCP nor UDP, and that no other process using this package is given as long as
 // this one lives. This process is given it again after a thousand others, if
 // nobody listens on it then.
 func FreePort() (int, error) {
@@ -104,8 +103,15 @@ func (p *portPool) grow() bool {
 	return false
 }
 
+// isFree says whether nobody has the port: on 127.0.0.1, and, where binding it on all
+// addresses tells of that, on those of a cluster.
 func isFree(port int) bool {
-	return canBind(port, syscall.SOCK_STREAM) && canBind(port, syscall.SOCK_DGRAM)
+	for _, ip := range [][4]byte{{127, 0, 0, 1}, {}} {
+		if !canBind(ip, port, syscall.SOCK_STREAM) || !canBind(ip, port, syscall.SOCK_DGRAM) {
+			return false
+		}
+	}
+	return true
 }
 
 // canBind says whether a server could take the port. It binds and does not
@@ -113,7 +119,7 @@ func isFree(port int) bool {
 // moment, which would be in the way of a server that listens on the port next. A
 // bound TCP socket with SO_REUSEADDR is not, and fails to bind where somebody
 // listens.
-func canBind(port, kind int) bool {
+func canBind(ip [4]byte, port, kind int) bool {
 	syscall.ForkLock.RLock() // no fork before close-on-exec is set
 	defer syscall.ForkLock.RUnlock()
 	fd, err := syscall.Socket(syscall.AF_INET, kind, 0)
@@ -127,7 +133,7 @@ func canBind(port, kind int) bool {
 			return false
 		}
 	}
-	return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}) == nil
+	return syscall.Bind(fd, &syscall.SockaddrInet4{Port: port, Addr: ip}) == nil
 }
 
 // loopback gives the address of a port on 127.0.0.1.

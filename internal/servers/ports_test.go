@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
+	"runtime"
 	"sync"
 	"testing"
 )
@@ -132,5 +133,21 @@ func TestFreePortIsFreeWhileOthersFork(t *testing.T) {
 func (p *portPool) release() {
 	for _, block := range p.blocks {
 		block.Close()
+	}
+}
+
+// TestFreePortOfAnyAddress has somebody listen where a node of a cluster would.
+func TestFreePortOfAnyAddress(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has 127.0.0.2 without more ado")
+	}
+	taken, err := net.Listen("tcp4", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	if port := taken.Addr().(*net.TCPAddr).Port; isFree(port) {
+		t.Errorf("port %d is free though it is taken on 127.0.0.2", port)
 	}
 }

@@ -17,6 +17,10 @@ import (
 // stopTime is how long a server has to end on its own before it is killed.
 const stopTime = 10 * time.Second
 
+// againTime is when it is asked once more: consul loses a signal that comes when
+// it has only just been started.
+const againTime = time.Second
+
 // process is one server that runs in the foreground, with its output in a file.
 type process struct {
 	name string
@@ -121,12 +125,15 @@ func (p *process) stop(sig os.Signal) error {
 	if p == nil || !p.running() {
 		return nil
 	}
-	_ = p.signal(sig) // an error means that it has just ended
-	_ = p.signal(syscall.SIGCONT)
-	select {
-	case <-p.done:
-		return nil
-	case <-time.After(stopTime):
+	deadline := time.Now().Add(stopTime)
+	for time.Now().Before(deadline) {
+		_ = p.signal(sig) // an error means that it has just ended
+		_ = p.signal(syscall.SIGCONT)
+		select {
+		case <-p.done:
+			return nil
+		case <-time.After(againTime):
+		}
 	}
 	p.kill()
 	return fmt.Errorf("%s did not end within %s of %s and was killed%s", p.name, stopTime, sig, p.tail())

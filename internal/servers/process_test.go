@@ -178,3 +178,24 @@ func TestWaitGivesTheLastError(t *testing.T) {
 		t.Errorf("after %d calls: %v", calls, err)
 	}
 }
+
+// TestStopSaysItAgain stops a process that loses the first signal, as consul does when it
+// has only just been started.
+func TestStopSaysItAgain(t *testing.T) {
+	t.Parallel()
+	log := filepath.Join(t.TempDir(), "log")
+	script := `trap 'trap - TERM' TERM; echo ready; while :; do sleep 0.05; done`
+	p, err := startProcess(command{name: "deaf", argv: []string{"sh", "-c", script}, log: log, onParentDeath: syscall.SIGKILL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	Eventually(t, 10*time.Second, func() error {
+		if text, err := os.ReadFile(log); err != nil || len(text) == 0 {
+			return fmt.Errorf("it is not ready (%v)", err)
+		}
+		return nil
+	})
+	if err := p.stop(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+}
