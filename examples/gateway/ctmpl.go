@@ -10,17 +10,16 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ctmpl/ctmpl/internal/servers"
 	"github.com/ctmpl/ctmpl/internal/spawn"
 )
 
 // buildCtmpl builds the program of this repository into dir.
 func buildCtmpl(ctx context.Context, dir string) (string, error) {
-	binary := filepath.Join(dir, "ctmpl")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/ctmpl/ctmpl/cmd/ctmpl").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build ctmpl: %w\n%s", err, out)
+	if err := servers.Build(ctx, dir, "github.com/ctmpl/ctmpl/cmd/ctmpl"); err != nil {
+		return "", fmt.Errorf("build ctmpl: %w", err)
 	}
-	return binary, nil
+	return filepath.Join(dir, "ctmpl"), nil
 }
 
 // runOnce renders all templates once. The program may be consul-template too.
