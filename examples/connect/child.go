@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ctmpl/ctmpl/internal/servers"
 	"github.com/ctmpl/ctmpl/internal/spawn"
 )
 
@@ -112,9 +113,8 @@ func count(log, text string) (n int) {
 // build builds the programs of this repository that the story needs into dir.
 func build(ctx context.Context, dir string) error {
 	const module = "github.com/ctmpl/ctmpl/"
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", dir+"/", module+"cmd/ctmpl", module+"examples/connect/forwarder").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("build ctmpl and forwarder: %w\n%s", err, out)
+	if err := servers.Build(ctx, dir, module+"cmd/ctmpl", module+"examples/connect/forwarder"); err != nil {
+		return fmt.Errorf("build ctmpl and forwarder: %w", err)
 	}
 	return nil
 }

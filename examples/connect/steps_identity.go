@@ -129,6 +129,9 @@ func (s *story) denied(ctx context.Context) error {
 		}
 		s.say("%s: no new connection after %s", w.name, ms(time.Since(start)))
 	}
+	if !strings.Contains(s.forwarder.said(), `msg="ended by the instance" service=socat`) {
+		return errors.New("the forwarder does not say that it was refused")
+	}
 	if err := lives.alive(); err != nil {
 		return err
 	}

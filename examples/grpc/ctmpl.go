@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ctmpl/ctmpl/internal/servers"
 	"github.com/ctmpl/ctmpl/internal/spawn"
 )
 
@@ -21,12 +22,10 @@ func buildCtmpl(ctx context.Context, dir string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the module of ctmpl: %w", err)
 	}
-	binary := filepath.Join(dir, "ctmpl")
-	build := exec.CommandContext(ctx, "go", "build", "-C", strings.TrimSpace(string(top)), "-o", binary, module+"/cmd/ctmpl")
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build ctmpl: %w\n%s", err, out)
+	if err := servers.BuildFrom(ctx, strings.TrimSpace(string(top)), dir, module+"/cmd/ctmpl"); err != nil {
+		return "", fmt.Errorf("build ctmpl: %w", err)
 	}
-	return binary, nil
+	return filepath.Join(dir, "ctmpl"), nil
 }
 
 // runOnce has ctmpl render and end.

@@ -12,15 +12,16 @@ import (
 
 var update = flag.Bool("update", false, "write nginx's file to testdata")
 
-// compareFile compares nginx's file of three servers with the one that is kept.
+// compareFile compares what nginx reads (-T) for three servers with what is kept.
 func compareFile(t *testing.T, s *story) {
 	t.Helper()
-	text, err := s.file()
+	args := s.nginx.Args("-T")
+	out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).Output()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("nginx -T: %v", err)
 	}
-	golden := filepath.Join("testdata", "nginx.conf")
-	got := s.shown(text)
+	golden := filepath.Join("testdata", "nginx-T.conf")
+	got := s.shown(string(out))
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
@@ -31,7 +32,7 @@ func compareFile(t *testing.T, s *story) {
 		t.Fatal(err)
 	}
 	if got != string(want) {
-		t.Errorf("nginx's file is not %s (-update writes it anew) but\n%s", golden, got)
+		t.Errorf("nginx reads not %s (-update writes it anew) but\n%s", golden, got)
 	}
 }
 

@@ -9,17 +9,16 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/ctmpl/ctmpl/internal/servers"
 	"github.com/ctmpl/ctmpl/internal/spawn"
 )
 
 // build builds a program of this repository into dir.
 func build(ctx context.Context, dir, pkg string) (string, error) {
-	binary := filepath.Join(dir, filepath.Base(pkg))
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "github.com/ctmpl/ctmpl/"+pkg).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+	if err := servers.Build(ctx, dir, "github.com/ctmpl/ctmpl/"+pkg); err != nil {
+		return "", fmt.Errorf("build %s: %w", pkg, err)
 	}
-	return binary, nil
+	return filepath.Join(dir, filepath.Base(pkg)), nil
 }
 
 // child is a ctmpl or a worker that runs, with its output in a file.

@@ -7,8 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -38,17 +42,44 @@ func dry(t *testing.T, binary, catalog string, args ...string) string {
 func TestWithoutConsul(t *testing.T) {
 	t.Parallel()
 	got := dry(t, ctmplBinary(t), "catalog.hcl", "-var", "stale=1e10")
-	const golden = "testdata/workers.conf"
+	golden(t, "workers.conf", got)
+}
+
+// golden compares a text with what is kept.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
 	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
-	want, err := os.ReadFile(golden)
-	if err != nil || got != string(want) {
-		t.Errorf("got\n%s\nwant (%v; go test -update writes it)\n%s", got, err, want)
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got; go test -update writes it):\n%s", path, diff)
 	}
 }
+
+// compareFile compares what nginx reads (-T) with what is kept.
+func compareFile(t *testing.T, s *story) {
+	t.Helper()
+	args := s.nginx.Args("-T")
+	out, err := exec.CommandContext(t.Context(), args[0], args[1:]...).Output()
+	if err != nil {
+		t.Fatalf("nginx -T: %v", err)
+	}
+	places := []string{s.dir, "DIR", "listen " + s.addr, "listen 127.0.0.1:80"}
+	for _, k := range s.workers {
+		places = append(places, k.addr, strings.TrimPrefix(k.id, "worker-")+":8080")
+	}
+	text := nodeName.ReplaceAllString(strings.NewReplacer(places...).Replace(string(out)), "$1 on NODE")
+	golden(t, "nginx-T.conf", text)
+}
+
+var nodeName = regexp.MustCompile(`(# worker-\S+) on \S+`)
 
 // TestWeights looks at the weight of each entry that a worker, or somebody else, may write.
 func TestWeights(t *testing.T) {

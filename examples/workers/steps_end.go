@@ -39,7 +39,7 @@ func (s *story) again(ctx context.Context, k *worker) error {
 	if err := k.setLoad(0); err != nil {
 		return err
 	}
-	if err := s.runWorker(k); err != nil {
+	if err := s.runWorker(ctx, k); err != nil {
 		return err
 	}
 	if err := s.follow(ctx, k.id, 10, before); err != nil {

@@ -14,7 +14,7 @@ import (
 func (s *story) appear(ctx context.Context) error {
 	before, start := s.nginx.Workers(), time.Now()
 	for n := 2; n <= 4; n++ {
-		k, err := s.startWorker(n)
+		k, err := s.startWorker(ctx, n)
 		if err != nil {
 			return err
 		}

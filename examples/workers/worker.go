@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -24,7 +25,7 @@ type worker struct {
 }
 
 // startWorker starts an idle worker on 127.0.0.n.
-func (w *world) startWorker(n int) (*worker, error) {
+func (w *world) startWorker(ctx context.Context, n int) (*worker, error) {
 	port, err := servers.FreePort()
 	if err != nil {
 		return nil, err
@@ -35,18 +36,30 @@ func (w *world) startWorker(n int) (*worker, error) {
 	if err := k.setLoad(0); err != nil {
 		return nil, err
 	}
-	if err := w.runWorker(k); err != nil {
+	if err := w.runWorker(ctx, k); err != nil {
 		return nil, err
 	}
 	w.cleanup(func() error { return k.child.stop() })
 	return k, nil
 }
 
-// runWorker starts the process of a worker, perhaps anew.
-func (w *world) runWorker(k *worker) (err error) {
+// runWorker starts the process of a worker, perhaps anew, and returns when it answers.
+func (w *world) runWorker(ctx context.Context, k *worker) (err error) {
 	k.child, err = startChild(w.dir, k.id, w.worker, "-address", k.addr, "-consul", w.consul.HTTPAddr,
 		"-update", updateTime.String(), "-check", checkTime.String(), "-load-file", k.load)
-	return err
+	if err != nil {
+		return err
+	}
+	ctx, release := k.child.bound(ctx)
+	defer release()
+	err = servers.Wait(ctx, func() error {
+		_, err := servers.Get(ctx, servers.LoadOptions{Addr: k.addr, Path: "/status"})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("start %s: %w\n%s", k.id, errors.Join(err, k.child.stop()), k.child.said())
+	}
+	return nil
 }
 
 // setLoad is what the worker will tell from its next update on.

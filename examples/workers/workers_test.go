@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -46,6 +47,9 @@ func TestStory(t *testing.T) {
 		})
 		if t.Failed() {
 			return // each step builds on the ones before
+		}
+		if step.title == "one of them gets busy" { // before others write what they like
+			compareFile(t, s)
 		}
 	}
 }
@@ -142,6 +146,25 @@ func TestMissingServer(t *testing.T) {
 	err := play(t.Context(), t.Output())
 	if err == nil || !strings.Contains(err.Error(), "go run ./internal/tools/install consul") {
 		t.Errorf("without consul the error is %v", err)
+	}
+}
+
+// TestPortIsTaken wants to be told at once by a worker that cannot listen.
+func TestPortIsTaken(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.2:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	w := &world{dir: t.TempDir(), consul: &servers.Consul{HTTPAddr: "127.0.0.1:1"}}
+	if w.worker, err = build(t.Context(), w.dir, "examples/workers/worker"); err != nil {
+		t.Fatal(err)
+	}
+	k := &worker{id: "worker-127.0.0.2", addr: taken.Addr().String(), load: filepath.Join(w.dir, "load")}
+	err = w.runWorker(t.Context(), k)
+	if err == nil || !strings.Contains(err.Error(), "address already in use") {
+		t.Errorf("the error is %v", err)
 	}
 }
 

@@ -17,10 +17,17 @@ import (
 // package. When ctx ends it is over at once, with the cause of that as its error: no
 // compiler runs any more, and all that it leaves behind is in dir.
 func Build(ctx context.Context, dir string, packages ...string) error {
+	return BuildFrom(ctx, "", dir, packages...)
+}
+
+// BuildFrom is Build for a program that may run elsewhere, such as in a module of its own:
+// top is the directory of this repository.
+func BuildFrom(ctx context.Context, top, dir string, packages ...string) error {
 	// git tells nothing of a repository that belongs to another user, and that would be an
 	// error.
 	args := append([]string{"build", "-buildvcs=false", "-o", dir + string(filepath.Separator)}, packages...)
 	cmd := exec.CommandContext(ctx, "go", args...)
+	cmd.Dir = top
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	// One that is stopped leaves its temporary files and its compilers behind.

@@ -24,6 +24,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(parentEnv); dir != "" {
 		beParent(dir)
 	}
+	if os.Getenv(asStory) != "" {
+		os.Exit(beStory())
+	}
 	os.Exit(m.Run())
 }
 

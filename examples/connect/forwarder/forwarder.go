@@ -35,12 +35,25 @@ func newForwarder(dir string, timeout time.Duration, log *slog.Logger) (*forward
 	if err != nil {
 		return nil, fmt.Errorf("make a certificate for nginx: %w", err)
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, err
 	}
 	f := &forwarder{dir: dir, timeout: timeout, log: log, local: local, open: map[route]net.Listener{}}
 	f.ctx, f.cancel = context.WithCancel(context.Background())
 	return f, nil
+}
+
+// makeDir makes the directory where there is none. Who may write to one can put his own
+// sockets in the place of ours.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	info, err := os.Stat(dir)
+	if err == nil && info.Mode().Perm()&0o002 != 0 {
+		err = fmt.Errorf("%s is a directory that everybody may write to, and put sockets in the place of ours: chmod o-w it", dir)
+	}
+	return err
 }
 
 // set makes these the routes. Connections of one that is gone live on.
@@ -73,8 +86,11 @@ func listen(path string) (net.Listener, error) {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return listener, err
 	}
-	if conn, failed := net.Dial("unix", path); failed == nil {
+	conn, failed := net.Dial("unix", path)
+	if failed == nil {
 		conn.Close()
+	}
+	if !errors.Is(failed, syscall.ECONNREFUSED) { // one that is busy refuses nobody, but has no place for us
 		return nil, errors.New(path + " is in use by another forwarder")
 	}
 	if err := os.Remove(path); err != nil {
@@ -113,7 +129,9 @@ func (f *forwarder) serve(r route, conn net.Conn) {
 	defer out.Close()
 	forget := context.AfterFunc(f.ctx, func() { conn.Close(); out.NetConn().Close() })
 	defer forget()
-	join(in, out)
+	if err := join(in, out); err != nil { // such as an intention that denies us
+		f.log.Warn("ended by the instance", "service", r.service, "address", r.address, "reason", err)
+	}
 }
 
 // connect does both handshakes: that with nginx waits for the one with the instance.

@@ -5,9 +5,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -235,6 +237,23 @@ func TestUnreachable(t *testing.T) {
 	r.log.await(t, "connection refused")
 }
 
+// TestWhoRefusesUs has an instance that does not want us, as after an intention denies it.
+// In TLS 1.3 it says so when the handshake is done for us: all we can do is to tell.
+func TestWhoRefusesUs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, patience)
+	server := newInstance(t, r.ca, r.ca.leaf(member("socat")))
+	to := r.open("socat", server.addr)
+	server.is(r.ca.leaf(member("socat")), newAuthority(t))
+	if err := r.try(to); err == nil {
+		t.Error("it has answered")
+	}
+	r.log.await(t, `msg="ended by the instance" service=socat`)
+	if !strings.Contains(r.log.text(), "tls: unknown certificate authority") {
+		t.Errorf("the log does not say why:\n%s", r.log.text())
+	}
+}
+
 // TestHalfClose wants an answer to what was said before the end.
 func TestHalfClose(t *testing.T) {
 	t.Parallel()
@@ -278,10 +297,53 @@ func TestSocketThatIsThere(t *testing.T) {
 	}
 }
 
+// TestSocketThatIsBusy has one that runs and has not come to accept: a second one leaves
+// it alone, though it cannot connect.
+func TestSocketThatIsBusy(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	waiting, err := net.Dial("unix", path) // there is no place for another one
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer waiting.Close()
+	if _, err := listen(path); err == nil || !strings.Contains(err.Error(), "another forwarder") {
+		t.Errorf("a second one on the same socket: %v", err)
+	}
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the socket of the first one is gone: %v", err)
+	}
+}
+
+// TestDirectoryForEverybody wants no sockets where others could put theirs in their place:
+// nginx would send them what is meant for the mesh.
+func TestDirectoryForEverybody(t *testing.T) {
+	t.Parallel()
+	for mode, good := range map[os.FileMode]bool{0o700: true, 0o755: true, 0o770: true, 0o777: false, 0o777 | os.ModeSticky: false} {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := newForwarder(dir, patience, slog.New(slog.DiscardHandler))
+		if (err == nil) != good || !good && !strings.Contains(err.Error(), "chmod o-w") {
+			t.Errorf("%v: %v", mode, err)
+		}
+	}
+}
+
 func TestParseRoute(t *testing.T) {
 	for line, good := range map[string]bool{
 		"web 10.0.0.1:21000": true, "web-1.x_Y [::1]:1": true,
 		"web": false, "web 10.0.0.1": false, "web 10.0.0.1:70000": false, "web example.com:80": false, "web 10.0.0.1:1 x": false,
+		"web 10.0.0.1:0": false, "web [fe80::1%/../../../../tmp/x]:1": false, "web [fe80::1%eth0]:1": false,
 		"../web 10.0.0.1:1": false, "a/b 10.0.0.1:1": false, ".. 10.0.0.1:1": false, "web@x 10.0.0.1:1": false,
 	} {
 		if _, err := parseRoute(line); (err == nil) != good {
@@ -300,6 +362,7 @@ func TestFlags(t *testing.T) {
 		{"", 2, "have to be given"},
 		{"-cert a -roots b -sockets c", 2, "have to be given"},
 		{"-nonsense", 2, "not defined: -nonsense"},
+		{"-cert a -roots b -sockets c -timeout 0s d", 2, "-timeout has to be more than 0"},
 		{"-cert a -roots b -sockets /dev/null/x r", 1, "/dev/null"},
 	} {
 		var errs strings.Builder

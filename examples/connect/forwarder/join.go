@@ -6,27 +6,38 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"io"
 	"math/big"
+	"net"
 	"sync"
 	"time"
 )
 
 // join passes on what either side says. When one has said all, the other may still
-// answer; when one breaks, both are over.
-func join(a, b *tls.Conn) {
+// answer; when one breaks, both are over. The error is what the instance has to say
+// against us.
+func join(in, out *tls.Conn) error {
 	var group sync.WaitGroup
-	group.Go(func() { pass(a, b) })
-	group.Go(func() { pass(b, a) })
+	var answer error
+	group.Go(func() { answer = pass(in, out) })
+	group.Go(func() { _ = pass(out, in) })
 	group.Wait()
+	var alert *net.OpError
+	if errors.As(answer, &alert) && alert.Op == "remote error" { // of TLS, which has no other name for it
+		return alert
+	}
+	return nil
 }
 
-func pass(to, from *tls.Conn) {
-	if _, err := io.Copy(to, from); err != nil || to.CloseWrite() != nil {
+func pass(to, from *tls.Conn) error {
+	_, err := io.Copy(to, from)
+	if err != nil || to.CloseWrite() != nil {
 		// Without TLS's farewell: what was cut off looks like it.
 		to.NetConn().Close()
 		from.NetConn().Close()
 	}
+	return err
 }
 
 // ownCertificate makes a certificate for the handshake with nginx. It proves nothing:

@@ -14,10 +14,12 @@
 //   - nginx speaks TLS to the socket, too, and this handshake is done when the other one
 //     is. So an instance that is away, slow or somebody else is to nginx a server that
 //     has failed: it asks the next one, and max_fails and timeouts mean what they say.
+//     Who does not want us says so after the handshake (TLS 1.3), and the log does.
 //   - Certificate, roots and routes are followed while connections live: these stay
 //     as they are, and new ones are made with what is new. What is bad is told, and the
 //     last good one stays.
-//   - A key is never printed, and not taken from a file that everybody may read.
+//   - A key is never printed, and not taken from a file that everybody may read. Nor are
+//     there sockets in a directory that everybody may write to.
 package main
 
 import (
@@ -81,6 +83,9 @@ func parse(args []string, errs io.Writer) (options, error) {
 	o.routes = flags.Args()
 	if o.cert == "" || o.roots == "" || o.sockets == "" || len(o.routes) == 0 {
 		return o, errors.New("-cert, -roots, -sockets and a file with routes have to be given (see -help)")
+	}
+	if o.timeout <= 0 {
+		return o, fmt.Errorf("-timeout has to be more than 0, not %s", o.timeout)
 	}
 	return o, nil
 }

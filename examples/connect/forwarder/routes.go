@@ -53,7 +53,8 @@ func parseRoute(line string) (route, error) {
 	if len(fields) != 2 || !serviceName.MatchString(fields[0]) {
 		return route{}, fmt.Errorf("want a service and an address, such as web 10.0.0.1:21000")
 	}
-	if _, err := netip.ParseAddrPort(fields[1]); err != nil {
+	// A zone may be anything, and would be part of a path.
+	if addr, err := netip.ParseAddrPort(fields[1]); err != nil || addr.Port() == 0 || addr.Addr().Zone() != "" {
 		return route{}, fmt.Errorf("want an IP address and a port, not %.80q", fields[1])
 	}
 	return route{fields[0], fields[1]}, nil

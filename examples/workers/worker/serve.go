@@ -34,6 +34,8 @@ func serve(ctx context.Context, o options, log io.Writer) error {
 	if err == nil {
 		err = m.leave(end)
 		wait(end, o.drain)
+	} else {
+		_ = m.leave(end) // Consul may have the worker, though it has not said so
 	}
 	err = errors.Join(err, server.Shutdown(end))
 	<-served

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -28,6 +29,7 @@ type agent struct {
 	asked  []string          // as in "PUT /v1/kv/…"
 	bodies map[string]string // the last one of each
 	refuse string            // what is answered with an error
+	hold   chan struct{}     // a registration is done, and not answered until this is closed
 }
 
 func startAgent(t *testing.T) *agent {
@@ -46,6 +48,10 @@ func (a *agent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case what == a.refuse:
 		http.Error(w, "no", http.StatusForbidden)
+	case what == "PUT /v1/agent/service/register" && a.hold != nil:
+		a.mu.Unlock()
+		<-a.hold
+		a.mu.Lock()
 	case strings.HasPrefix(what, "PUT /v1/agent/service/"):
 	case strings.HasPrefix(r.URL.Path, "/v1/kv/worker/"):
 		fmt.Fprint(w, "true")
@@ -173,6 +179,28 @@ func TestRefused(t *testing.T) {
 	})
 	if err := end(); err == nil || !strings.Contains(err.Error(), "register worker-127.0.0.1: ") {
 		t.Errorf("the error is %v", err)
+	}
+}
+
+// TestEndsWhileItIsRegistered ends a worker when Consul has it already, and has not said so.
+func TestEndsWhileItIsRegistered(t *testing.T) {
+	t.Parallel()
+	a := startAgent(t)
+	a.hold = make(chan struct{})
+	defer close(a.hold)
+	addr, end := serveWorker(t, a)
+	servers.Eventually(t, 10*time.Second, func() error {
+		if a.count("PUT /v1/agent/service/register") == 0 {
+			return errors.New("it does not register")
+		}
+		return nil
+	})
+	if err := end(); err == nil || !strings.Contains(err.Error(), "register worker-127.0.0.1: ") {
+		t.Errorf("the error is %v", err)
+	}
+	want := []string{"PUT /v1/agent/service/deregister/worker-127.0.0.1", "DELETE /v1/kv/worker/" + addr}
+	if got := a.all(); !slices.Equal(got[len(got)-2:], want) {
+		t.Errorf("Consul was asked %v, want %v in the end", got, want)
 	}
 }
 
