@@ -99,7 +99,8 @@ func duration(v any) (time.Duration, bool) {
 	return d, err == nil
 }
 
-var sizePattern = regexp.MustCompile(`^[0-9]{1,12}[kKmMgG]?$`)
+// sizePattern is what fits into 63 bits.
+var sizePattern = regexp.MustCompile(`^([0-9]{1,12}[kKmM]?|[0-9]{1,9}[gG])$`)
 
 // nginxSize gives a number of bytes, with k, m or g behind it or without.
 func nginxSize(v any) (Nginx, error) {

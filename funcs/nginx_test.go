@@ -133,6 +133,8 @@ func TestNginxFunctions(t *testing.T) {
 		{`nginxSize 1024`, "1024"},
 		{`nginxSize -1`, "! want a size"},
 		{`nginxSize "10t"`, "! want a size"},
+		{`nginxSize "999999999999g"`, "! want a size"},
+		{`nginxSize "999999999999m"`, "999999999999m"},
 		{`nginxName "web-1.v2_x"`, "web-1.v2_x"},
 		{`nginxName "_web"`, "_web"},
 		{`nginxName "Web"`, "! want a name"},

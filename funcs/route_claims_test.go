@@ -24,6 +24,20 @@ func TestMistakesKeepThePlace(t *testing.T) {
 	w.want("streams", streams(w.routes()), []string{"9999 _nobody"})
 }
 
+// Who asks for TLS does not get a port without it.
+func TestTCPHasNoTLS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	cert, key := ecPair(t)
+	w.keys["nginx/tls/db"] = cert + key
+	w.add("db-9999", tcp1, "nginx_tls", "kv:db")
+	w.add("both", []string{"http", "tcp"}, "nginx_tls", "kv:db", "nginx_host", "both.test")
+	r := w.routes()
+	w.want("streams", streams(r), []string{"8443 both.test both", "9999 _nobody"})
+	w.want("sites", sites(r), []string{"80 both.test/ redirect", "443 ssl http2 both.test/ both"})
+	w.noted(`service "db-9999" is not served by TCP, and keeps its place: nginx_tls: `)
+}
+
 // A host is of one service on all ports: the older one. Others may have paths where that
 // has it.
 func TestHostsHaveAnOwner(t *testing.T) {

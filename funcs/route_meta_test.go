@@ -27,7 +27,7 @@ func TestBadMetadata(t *testing.T) {
 		"nginx_weight":       {"", "0", "-1", "1001", "abc", "1.5", "99999999999"},
 		"nginx_max_conns":    {"", "-1", "abc", "1.5", "2147483648"},
 		"nginx_max_fails":    {"", "-1", "abc", "1.5", "2147483648"},
-		"nginx_fail_timeout": {"", "-1s", "abc", "1.0001s", "1000000h", "5 s", "5s;"},
+		"nginx_fail_timeout": {"", "-1s", "abc", "1.0001s", "1000000h", "5 s", "5s;", "250ms", "1.5s"},
 		"nginx_backup":       {"", "yes", "on", "2"},
 	}
 	for key, values := range bad {
@@ -160,11 +160,11 @@ func TestBadVariables(t *testing.T) {
 	for name, values := range map[string][]string{
 		"http_listen": {"", "0", "x", "127.0.0.1:80", "443"}, "https_listen": {"80"}, "grpc_listen": {"65536"}, "tls_listen": {"8080;"},
 		"domain": {".com", "Example.com", "a b"}, "address": {"localhost", "127.0.0.1:80", "169.254.169.254"}, "serve": {"", "https", "http,"}, "ports": {"0-5", "9-5", "a"},
-		"lb": {"fair", "hash uri"}, "max_fails": {"-1", "x"}, "fail_timeout": {"x"}, "canary_by": {"", "x"}, "tls_dir": {"", "tls", "/etc/x;y"},
+		"lb": {"fair", "hash uri"}, "max_fails": {"-1", "x"}, "fail_timeout": {"x", "250ms"}, "canary_by": {"", "x"}, "tls_dir": {"", "tls", "/etc/x;y"},
 		"canary_keys": {"", "release", "/release/", "a\n/"}, "tls_keys": {"tls"},
 		"workers": {"", "abc", "0", "-1", "auto;"}, "connections": {"", "0", "1"}, "open_files": {"x"}, "user": {"a;b", "a b c", "A"}, "pid": {"", "run", "/run/a b"},
-		"error_log": {"", "off", "no"}, "access_log": {"no", "", "stderr"}, "stream_log": {"/a;"}, "modules": {"x", "/a b"}, "temp_dir": {"tmp"},
-		"shutdown_timeout": {"", "x"}, "connect_timeout": {"1y"}, "read_timeout": {""}, "stream_timeout": {"-1s"}, "keepalive_time": {"x"}, "max_body": {"", "1q"},
+		"error_log": {"", "off", "no", "syslog:x"}, "access_log": {"no", "", "stderr"}, "stream_log": {"/a;"}, "modules": {"x", "/a b"}, "temp_dir": {"tmp"},
+		"shutdown_timeout": {"", "x"}, "connect_timeout": {"1y"}, "read_timeout": {""}, "stream_timeout": {"-1s"}, "keepalive_time": {"x"}, "max_body": {"", "1q", "999999999999g"},
 		"hash_sizes": {"", "0", "None"}, "catch_all": {"", "x"}, "service": {"", "A b"}, "upstream": {"", "a/b"}, "listen": {"", "80; }", "a\nb"},
 	} {
 		for _, value := range values {

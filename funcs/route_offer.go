@@ -144,6 +144,10 @@ func (o *offer) readTCP(list []*watch.ServiceInstance, fit bool) {
 			return
 		}
 	}
+	if fit && o.wants.secure && len(o.httpTags()) == 0 {
+		fit = false
+		o.note(tagSet{tagTCP}, "service %s is not served by TCP, and keeps its place: %s: connections are passed on as they are, so TLS is for the service itself: leave it out", quote(o.service), metaTLS)
+	}
 	if o.stream = (&place{}); fit {
 		o.stream.upstream = o.upstream(list, tagSet{tagTCP}, true)
 	}

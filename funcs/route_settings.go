@@ -81,7 +81,7 @@ func readSettings(vars map[string]string) (*settings, []*VariableError) {
 	})
 	r.read("fail_timeout", func(text string) (err error) {
 		if text != "" {
-			s.failTimeout, err = nginxDuration(text)
+			s.failTimeout, err = failTimeout(text)
 		}
 		return err
 	})

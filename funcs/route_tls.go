@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/ctmpl/ctmpl/watch"
@@ -105,12 +106,12 @@ func pairIn(text string) (anew, reason string) {
 		return "", "want a certificate, with those above it, and its key, in PEM"
 	}
 	var b strings.Builder
-	for i, der := range pair.Certificate {
+	for _, der := range pair.Certificate {
 		cert, err := x509.ParseCertificate(der)
 		if err != nil {
 			return "", "one of the certificates cannot be read"
 		}
-		if reason := weak(cert, i == 0); reason != "" {
+		if reason := weak(cert); reason != "" {
 			return "", reason
 		}
 		_ = pem.Encode(&b, &pem.Block{Type: "CERTIFICATE", Bytes: der})
@@ -123,8 +124,15 @@ func pairIn(text string) (anew, reason string) {
 	return b.String(), ""
 }
 
-// weak tells why OpenSSL would refuse a certificate.
-func weak(cert *x509.Certificate, first bool) string {
+// strongSignatures are those that OpenSSL takes on that level. Of what Go does not know,
+// such as RSA-PSS with SHA-1, nobody here can tell.
+var strongSignatures = []x509.SignatureAlgorithm{
+	x509.SHA256WithRSA, x509.SHA384WithRSA, x509.SHA512WithRSA, x509.SHA256WithRSAPSS, x509.SHA384WithRSAPSS, x509.SHA512WithRSAPSS,
+	x509.ECDSAWithSHA256, x509.ECDSAWithSHA384, x509.ECDSAWithSHA512, x509.PureEd25519,
+}
+
+// weak tells why OpenSSL would refuse a certificate, or may well do so.
+func weak(cert *x509.Certificate) string {
 	switch key := cert.PublicKey.(type) {
 	case *rsa.PublicKey:
 		if bits := key.N.BitLen(); bits < 2048 || bits > 16384 {
@@ -134,11 +142,8 @@ func weak(cert *x509.Certificate, first bool) string {
 	default:
 		return "want keys for RSA, ECDSA or Ed25519"
 	}
-	switch cert.SignatureAlgorithm {
-	case x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1:
-		if first || cert.CheckSignatureFrom(cert) != nil {
-			return "it is signed by way of SHA-1 or MD5"
-		}
+	if !slices.Contains(strongSignatures, cert.SignatureAlgorithm) {
+		return "one is signed by way of neither SHA-256, SHA-384, SHA-512 nor Ed25519: sign it anew, or leave it out if it is a root"
 	}
 	return ""
 }

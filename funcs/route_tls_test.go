@@ -1,6 +1,7 @@
 package funcs
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -11,6 +12,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +44,19 @@ func ecPair(t *testing.T) (cert, private string) {
 	return pairOf(t, key)
 }
 
+// signedBy gives a certificate of ecPair that claims to be signed by way of another ecdsa-with-….
+func signedBy(t *testing.T, cert string, number byte) string {
+	t.Helper()
+	block, _ := pem.Decode([]byte(cert))
+	sha256 := []byte{0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, 0x02}
+	other := append(slices.Clone(sha256[:9]), number)
+	if bytes.Count(block.Bytes, sha256) != 2 {
+		t.Fatal("it is not signed by way of SHA-256")
+	}
+	block.Bytes = bytes.ReplaceAll(block.Bytes, sha256, other)
+	return string(pem.EncodeToMemory(block))
+}
+
 func TestCertificates(t *testing.T) {
 	t.Parallel()
 	cert, key := ecPair(t)
@@ -51,9 +66,11 @@ func TestCertificates(t *testing.T) {
 		t.Fatal(err)
 	}
 	weakCert, weakKey := pairOf(t, short)
+	sha384, sha224, unknown := signedBy(t, cert, 3), signedBy(t, cert, 1), signedBy(t, cert, 99)
 	for text, reason := range map[string]string{
 		cert + key: "", key + cert: "", cert + other + key: "", "text\n" + cert + "text\n" + key: "",
 		"": "in PEM", cert: "in PEM", key: "in PEM", other + key: "in PEM", other + cert + key: "in PEM", "nonsense": "in PEM", weakCert + weakKey: "less than 2048 bits",
+		sha224 + key: "neither SHA-256", unknown + key: "neither SHA-256", cert + unknown + key: "neither SHA-256", cert + sha384 + key: "",
 	} {
 		anew, got := pairIn(text)
 		if (got == "") != (reason == "") || !strings.Contains(got, reason) {

@@ -126,7 +126,7 @@ func serverPartsOf(i *watch.ServiceInstance, w wants) (serverParts, error) {
 	r.read(metaWeight, func(text string) (err error) { p.weight, err = wholeFrom(text, 1, maxWeight); return err })
 	r.read(metaMaxConns, func(text string) (err error) { p.maxConns, err = nginxInt(text); return err })
 	r.read(metaMaxFails, func(text string) (err error) { p.maxFails, err = nginxInt(text); return err })
-	r.read(metaFailTimeout, func(text string) (err error) { p.failTimeout, err = nginxDuration(text); return err })
+	r.read(metaFailTimeout, func(text string) (err error) { p.failTimeout, err = failTimeout(text); return err })
 	r.read(metaBackup, func(text string) (err error) {
 		if p.backup, err = strconv.ParseBool(text); err != nil {
 			return errors.New("want true or false")
@@ -137,6 +137,16 @@ func serverPartsOf(i *watch.ServiceInstance, w wants) (serverParts, error) {
 		return nil
 	})
 	return p, r.err
+}
+
+// failTimeout gives a time in whole seconds: nginx takes no parts of one for this, and
+// refuses all of a configuration for it.
+func failTimeout(text string) (Nginx, error) {
+	limit, err := nginxDuration(text)
+	if err != nil || strings.HasSuffix(string(limit), "ms") {
+		return "", errors.New("want a time in whole seconds, such as 5s or 1m30s")
+	}
+	return limit, nil
 }
 
 // reasonOf is an error without the name of the function.

@@ -76,7 +76,7 @@ func aSwitch(text string) error { _, err := nginxSwitch(text); return err }
 
 func aLog(text string) error {
 	if strings.HasPrefix(text, "syslog:") {
-		return matching(`[A-Za-z0-9.:,=/_\[\]-]+`, "want syslog:server=ADDRESS")(text)
+		return matching(`syslog:server=[A-Za-z0-9.:,=/_\[\]-]+`, "want syslog:server=ADDRESS")(text)
 	}
 	return aPath(text)
 }

@@ -69,7 +69,7 @@ func TestShippedConnect(t *testing.T) {
 	l.register(&api.AgentServiceRegistration{
 		Kind: api.ServiceKindConnectProxy, ID: "liar-proxy", Name: "liar-proxy", Port: liar.Port, Proxy: &api.AgentServiceConnectProxyConfig{DestinationServiceName: "liar"},
 	})
-	config := l.connected("stream", "socat", "echo", "socat.conf") + l.connected("http", "page", "http", "page.conf") + l.connected("stream", "liar", "mail", "liar.conf")
+	config := l.connected("stream", "socat", "echo", "socat.conf") + l.connected("http", "page", "http", "page.conf") + l.connected("stream", "liar", "mail so_keepalive=on", "liar.conf")
 	file := l.write("ctmpl.hcl", strings.ReplaceAll(config, "COMMAND", "true"))
 	l.run("-once", "-state-dir", "none", "-config", file, "-consul-addr", l.consul.HTTPAddr)
 	golden(t, "connect-stream.conf", l.connectDump("socat.conf"))

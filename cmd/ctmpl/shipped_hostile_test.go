@@ -99,3 +99,44 @@ func TestShippedGatewayOfHostileServices(t *testing.T) {
 		}
 	}
 }
+
+// edges are values that are about as large, small, long or odd as is taken, or a bit more.
+var edges = map[string][]string{
+	"nginx_host":         {strings.Repeat("a", 63) + ".test", strings.Repeat("abcdefg.", 31) + "abcde", "default.test", "localhost", "3com.test", "xn--bcher-kva.test", "a.test,b.test , a.test", " "},
+	"nginx_path":         {"/", "//", "/~", "/~*", "/=", "/@x", "/:80", "/a=b,c+d", "/" + strings.Repeat("a", 999), "/nginx_status", "/.x"},
+	"nginx_lb":           {"random", "ip_hash", "hash cookie_" + strings.Repeat("a", 64), "hash http_" + strings.Repeat("b", 64), "hash arg_1", "hash  uri  consistent", "hash\turi"},
+	"nginx_keepalive":    {"0", "1", "007", "1024", "+5"},
+	"nginx_tls":          {"kv:" + strings.Repeat("a", 197), "file:" + strings.Repeat("a", 195), "file:connect", "kv:a..b"},
+	"nginx_weight":       {"1", "1000", "0010", "-0"},
+	"nginx_max_conns":    {"0", "2147483647", "-0"},
+	"nginx_max_fails":    {"0", "2147483647"},
+	"nginx_fail_timeout": {"0", "0s", "1ms", "250ms", "1.5s", "1000ms", "1h0m0.5s", ".5s", "1.5h", "315360000", "87600h"},
+	"nginx_backup":       {"t", "TRUE", "1", "false"},
+}
+
+// What is taken to the very edge is taken by nginx, too: else one service would keep
+// back what all others want.
+func TestShippedGatewayOfEdges(t *testing.T) {
+	t.Parallel()
+	g := newGateway(t)
+	var services []map[string]any
+	for _, tag := range []string{"http", "grpc", "tcp"} {
+		for key, values := range edges {
+			for _, value := range values {
+				name := fmt.Sprintf("s-%d", 30000+len(services))
+				for i, meta := range []map[string]string{{key: value}, {}} {
+					services = append(services, map[string]any{"name": name, "id": fmt.Sprint(name, i), "port": 8000, "tags": []string{tag}, "meta": meta})
+				}
+			}
+		}
+	}
+	text, err := json.Marshal(map[string]any{"services": services})
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := []string{"-once", "-log-level", "err", "-catalog", g.write("catalog.json", string(text)), "-template", "@nginx/gateway.conf:" + g.path("out.conf")}
+	g.run(append(args, g.vars("@nginx/gateway.conf")...)...)
+	if conf := g.dump(g.path("out.conf"), g.path("out.conf")); strings.Count(conf, "fail_timeout=") != 3*6 {
+		t.Errorf("there are %d times", strings.Count(conf, "fail_timeout="))
+	}
+}

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -267,18 +269,30 @@ server {
 	golden(t, "own.conf", g.dump(g.included("http", g.path("out.conf")), g.path("out.conf")))
 }
 
-// Thousands of services, and a service of a thousand instances, are nothing special.
+// Thousands of services, of which a fifth have TCP ports, and services of up to a thousand
+// instances, are nothing special. What they cost nginx is logged, for docs/templates.md.
 func TestShippedGatewayOfThousands(t *testing.T) {
 	t.Parallel()
 	g := newGateway(t)
 	type object map[string]any
 	var services []object
 	for n := range 2000 {
-		for i := range 2 {
+		meta := object{}
+		tag := "http"
+		if n%5 == 0 {
+			tag, meta["nginx_listen"] = "tcp", fmt.Sprint(10000+n)
+		}
+		for i := range 5 {
 			services = append(services, object{
-				"name": fmt.Sprintf("svc-%d", n), "id": fmt.Sprintf("svc-%d-%d", n, i), "address": fmt.Sprintf("10.0.%d.%d", n/250, n%250), "port": 8000 + i, "tags": []string{"http"},
+				"name": fmt.Sprintf("svc-%d", n), "id": fmt.Sprintf("svc-%d-%d", n, i), "address": fmt.Sprintf("10.0.%d.%d", n/250, n%250), "port": 8000 + i, "tags": []string{tag}, "meta": meta,
 			})
 		}
+	}
+	conf := g.of(services)
+	g.checked(conf)
+	text := g.dump(conf, conf)
+	if sites, ports := strings.Count(text, "server_name svc-"), strings.Count(text, "proxy_pass _route.svc-"); sites != 1600 || ports != 400 {
+		t.Errorf("there are %d sites and %d ports", sites, ports)
 	}
 	for _, n := range []int{32, 33, 64, 1000} {
 		for i := range n {
@@ -287,13 +301,40 @@ func TestShippedGatewayOfThousands(t *testing.T) {
 			})
 		}
 	}
-	text, err := json.Marshal(object{"services": services})
+	conf = g.of(services)
+	if text := g.dump(conf, conf); strings.Count(text, "server [2001:") != 32+33+64+1000 {
+		t.Error("not all instances are there")
+	}
+}
+
+// of gives the main file of a gateway for services.
+func (g *gateway) of(services any) string {
+	g.t.Helper()
+	text, err := json.Marshal(map[string]any{"services": services})
 	if err != nil {
-		t.Fatal(err)
+		g.t.Fatal(err)
 	}
-	args := []string{"-once", "-catalog", g.write("catalog.json", string(text)), "-template", "@nginx/gateway.conf:" + g.path("out.conf")}
+	args := []string{"-once", "-log-level", "err", "-catalog", g.write("catalog.json", string(text)), "-template", "@nginx/gateway.conf:" + g.path("out.conf")}
 	g.run(append(args, g.vars("@nginx/gateway.conf")...)...)
-	if n := strings.Count(g.dump(g.path("out.conf"), g.path("out.conf")), "server_name svc-"); n != 2000 {
-		t.Errorf("there are %d sites", n)
+	return g.path("out.conf")
+}
+
+// checked has nginx -t look at a main file, and logs what that took.
+func (g *gateway) checked(conf string) {
+	g.t.Helper()
+	found, err := servers.FindNginx(g.t.Context())
+	if err != nil {
+		g.t.Fatal(err)
 	}
+	info, err := os.Stat(conf)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	cmd := exec.CommandContext(g.t.Context(), found.Path, "-t", "-c", conf, "-p", g.dir, "-e", g.path("error.log"))
+	start := time.Now()
+	if out, err := cmd.CombinedOutput(); err != nil {
+		g.t.Fatalf("nginx -t: %v\n%s", err, out)
+	}
+	took, peak := time.Since(start), cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss // in kB on Linux
+	g.t.Logf("the file has %.1f MB, nginx -t takes %.1f s and %d MB", float64(info.Size())/1e6, took.Seconds(), peak/1024)
 }
