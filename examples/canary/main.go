@@ -3,23 +3,12 @@
 package main
 
 import (
-	"context"
-	"fmt"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
 func main() { os.Exit(run()) }
 
 // run gives the exit code: 0 when every step went as it should.
-func run() int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := play(ctx, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "canary:", err)
-		return 1
-	}
-	return 0
-}
+func run() int { return servers.Play("canary", play) }

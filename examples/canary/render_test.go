@@ -73,7 +73,7 @@ func TestWithoutConsul(t *testing.T) {
 		}
 	}
 	own := filepath.Join(dir, "own.conf")
-	if _, err := runOnce(t.Context(), binary, "-catalog", "catalog.hcl", "-var", "canary_by=cookie user", "-template", "own.conf.tmpl:"+own); err != nil {
+	if _, err := runOnce(t.Context(), binary, "-state-dir", filepath.Join(dir, "state"), "-catalog", "catalog.hcl", "-var", "canary_by=cookie user", "-template", "own.conf.tmpl:"+own); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "own.conf", readFile(t, own))

@@ -5,10 +5,10 @@ package main
 import (
 	"context"
 	"flag"
-	"fmt"
+	"io"
 	"os"
-	"os/signal"
-	"syscall"
+
+	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
 func main() { os.Exit(run()) }
@@ -21,12 +21,5 @@ func run() int {
 	if flags.Parse(os.Args[1:]) != nil || flags.NArg() > 0 {
 		return 2
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the program at once
-	if err := play(ctx, *handwritten, os.Stdout); err != nil {
-		fmt.Fprintln(os.Stderr, "gateway:", err)
-		return 1
-	}
-	return 0
+	return servers.Play("gateway", func(ctx context.Context, out io.Writer) error { return play(ctx, *handwritten, out) })
 }
