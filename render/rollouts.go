@@ -62,12 +62,12 @@ func (e *Engine) mayRollOut(t *target, now time.Time) (files, owed bool) {
 	if t.next = t.retryAt; retry && !owed {
 		t.next = time.Time{}
 	}
-	if due := t.KeepDue(); !due.IsZero() {
-		t.next = earlier(t.next, due)
-		owed = owed || !due.After(now)
-	}
 	if !t.busy {
 		e.leaveOut(t)
+		if due := t.KeepDue(); !due.IsZero() {
+			t.next = earlier(t.next, due)
+			owed = owed || !due.After(now)
+		}
 	}
 	switch {
 	case t.busy:

@@ -19,6 +19,8 @@
 //
 // These three are run when none is chosen. The others have to be asked for:
 //
+// Keys: changes of keys in the KV store, which a template asks for one by one, or as a tree.
+//
 // HTTPS: changes as in scale, ctmpl alone, with TLS.
 //
 // Growth: how costs grow with the number of services; draws docs/growth.svg.
@@ -49,6 +51,7 @@ type plan struct {
 	ctmpl    string // a program to measure in place of the one in this tree
 	services []int  // none: what each part has by itself
 	scale    scalePlan
+	keys     keysPlan
 	files    filesPlan
 	reloads  reloadsPlan
 	soak     soakPlan
@@ -66,7 +69,7 @@ func main() {
 
 func readPlan() plan {
 	p := plan{scale: scalePlan{full: true}}
-	flag.StringVar(&p.only, "only", "", "one part: scale, files, reloads, https, growth or soak")
+	flag.StringVar(&p.only, "only", "", "one part: scale, files, reloads, keys, https, growth or soak")
 	flag.StringVar(&p.ctmpl, "ctmpl", "", "a ctmpl to measure, by default the one in this tree is built")
 	flag.Func("services", "scale, https, growth, soak: services in the catalog, as in 150,1000,5000", func(text string) (err error) {
 		p.services, err = numbers(text)
@@ -75,10 +78,12 @@ func readPlan() plan {
 	flag.IntVar(&p.scale.instances, "instances", 5, "scale, https, growth, soak: instances of each service")
 	flag.IntVar(&p.scale.nodes, "nodes", 500, "scale, https, growth, soak: nodes")
 	flag.IntVar(&p.scale.racks, "racks", 20, "scale, https, growth, soak: racks of the nodes, by their metadata; 0 for none")
-	flag.IntVar(&p.scale.changes, "changes", 150, "scale, https: changes in each round")
-	flag.Float64Var(&p.scale.rate, "rate", 10, "scale, https, soak: changes per second")
-	flag.IntVar(&p.scale.rounds, "rounds", 1, "scale, https: turns of each program")
+	flag.IntVar(&p.scale.changes, "changes", 150, "scale, keys, https: changes in each round")
+	flag.Float64Var(&p.scale.rate, "rate", 10, "scale, keys, https, soak: changes per second")
+	flag.IntVar(&p.scale.rounds, "rounds", 1, "scale, keys, https: turns of each program")
 	flag.DurationVar(&p.scale.idle, "idle", 30*time.Second, "scale: time without changes")
+	flag.IntVar(&p.keys.single, "keys", 5000, "keys: calls of the function key")
+	flag.IntVar(&p.keys.tree, "tree", 10_000, "keys: keys in the tree")
 	flag.DurationVar(&p.soak.length, "for", 30*time.Minute, "soak: time with changes")
 	flag.IntVar(&p.soak.comparisons, "comparisons", 20, "soak: moments at which the files are compared with the catalog, beside the end")
 	flag.IntVar(&p.soak.allowed, "connections", 100, "soak: connections that may be open at once")
@@ -118,6 +123,9 @@ func (p plan) parts() map[string]part {
 		},
 		"files":   p.files.run,
 		"reloads": p.reloads.run,
+		"keys": func(ctx context.Context, dir string, programs programs) error {
+			return p.keys.run(ctx, dir, programs, p.scale)
+		},
 		"https": func(ctx context.Context, dir string, programs programs) error {
 			return https(ctx, dir, programs, p.scale, p.or(5000))
 		},

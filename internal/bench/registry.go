@@ -44,6 +44,10 @@ func newRegistry(client *api.Client, s shape) *registry {
 	return &registry{client: client, shape: s, random: rand.New(rand.NewPCG(1, 2)), turns: make([]int, s.services)}
 }
 
+func (r *registry) template() string { return serviceTemplate }
+
+func (r *registry) lines() int { return r.services * r.instances }
+
 // seed registers all nodes with their health, and all instances with a check each.
 func (r *registry) seed() error {
 	var ops api.TxnOps

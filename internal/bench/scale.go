@@ -56,7 +56,7 @@ func (p scalePlan) run(ctx context.Context, dir string, programs programs) (c co
 	}
 	defer func() { err = errors.Join(err, c.peer.agent.Stop()) }()
 	if p.full {
-		if c.floor, err = p.floor(ctx, c.own.catalog); err != nil {
+		if c.floor, err = p.floor(ctx, c.own.registry()); err != nil {
 			return c, fmt.Errorf("a bare blocking query: %w", err)
 		}
 		c.onDefaults(ctx)

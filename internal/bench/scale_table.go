@@ -54,6 +54,19 @@ func (c compared) rows() []comparison {
 	}
 }
 
+// keyRows are those of them that keys are measured by.
+func (c compared) keyRows() []comparison {
+	return []comparison{
+		c.times("start → first file, s, p50", func(s *side) []time.Duration { return s.cold }, time.Second, 0.5),
+		c.times("PUT → file, ms, p50 / p99", func(s *side) []time.Duration { return s.delays }, time.Millisecond, 0.5, 0.99),
+		c.numbers("its CPU per change, ms", "%.1f", func(s *side) float64 { return perChange(s.busy.program, s.changes) }),
+		c.numbers("Consul's CPU per change, ms", "%.1f", func(s *side) float64 { return perChange(s.busy.consul, s.changes) }),
+		c.numbers("connections, the most", "%.0f", func(s *side) float64 { return float64(s.connections) }),
+		{"refused requests (429)", c.peer.refusedText(), c.own.refusedText(), ""},
+		c.numbers("memory, the most, MB", "%.0f", func(s *side) float64 { return megabytes(s.peak) }),
+	}
+}
+
 // times compares quantiles.
 func (c compared) times(name string, of func(*side) []time.Duration, unit time.Duration, quantiles ...float64) comparison {
 	row := comparison{name: name}

@@ -11,13 +11,22 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/consul/api"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
-// template is what both render: all services with all their instances.
-const template = `{{range services}}{{if in .Tags "http"}}upstream {{.Name}} {
+// content is what is in one Consul, and changes it.
+type content interface {
+	seed() error
+	template() string
+	lines() int // of what it gives
+	change(recent int, tell func(name string, number int)) error
+}
+
+// serviceTemplate gives all services with all their instances.
+const serviceTemplate = `{{range services}}{{if in .Tags "http"}}upstream {{.Name}} {
 {{range service .Name}}  server {{.Address}}:{{.Port}} max_fails=3 fail_timeout=60;
 {{end}}}
 {{end}}{{end}}`
@@ -30,7 +39,7 @@ type side struct {
 	name, path string
 	dir        string
 	agent      *servers.Consul
-	catalog    *registry
+	content    content
 	port       int      // of the agent, which connections are counted to
 	reach      []string // the flags with which the program reaches it
 
@@ -46,25 +55,33 @@ type side struct {
 	commandsWait   int   // for one with wait
 }
 
-// startSide starts and seeds a Consul with more configuration than the default.
+// startSide starts a Consul with more configuration than the default, and with services.
 func startSide(ctx context.Context, name, path, dir, config string, s shape) (*side, error) {
+	return startWith(ctx, name, path, dir, config, func(client *api.Client) content { return newRegistry(client, s) })
+}
+
+// startWith starts and seeds a Consul.
+func startWith(ctx context.Context, name, path, dir, config string, fill func(*api.Client) content) (*side, error) {
 	agent, err := servers.StartConsul(ctx, servers.ConsulOptions{Config: config})
 	if err != nil {
 		return nil, err
 	}
-	catalog, port := newRegistry(agent.Client, s), 0
+	s := &side{name: name, path: path, dir: dir, agent: agent, content: fill(agent.Client), reach: []string{"-consul-addr", agent.HTTPAddr}}
 	_, text, err := net.SplitHostPort(agent.HTTPAddr)
 	if err == nil {
-		port, err = strconv.Atoi(text)
+		s.port, err = strconv.Atoi(text)
 	}
 	if err == nil {
-		err = catalog.seed()
+		err = s.content.seed()
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("seed %d services: %w", s.services, err), agent.Stop())
+		return nil, errors.Join(fmt.Errorf("seed Consul: %w", err), agent.Stop())
 	}
-	return &side{name: name, path: path, dir: dir, agent: agent, catalog: catalog, port: port, reach: []string{"-consul-addr", agent.HTTPAddr}}, nil
+	return s, nil
 }
+
+// services is the content of a side that has services.
+func (s *side) registry() *registry { return s.content.(*registry) }
 
 // running is a program with the file that it keeps.
 type running struct {
@@ -86,7 +103,7 @@ func (s *side) start(ctx context.Context, above, within string) (*running, error
 	}
 	source, dest, config := filepath.Join(dir, "in.tmpl"), filepath.Join(dir, "upstreams.conf"), filepath.Join(dir, "config.hcl")
 	text := fmt.Sprintf("%s\ntemplate {\n  source = %q\n  destination = %q\n  %s\n}\n", above, source, dest, within)
-	for path, text := range map[string]string{source: template, config: text} {
+	for path, text := range map[string]string{source: s.content.template(), config: text} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			return nil, err
 		}
@@ -101,7 +118,7 @@ func (s *side) start(ctx context.Context, above, within string) (*running, error
 		return nil, err
 	}
 	r := &running{p, file}
-	if err := file.complete(p.lives, s.catalog.services*s.catalog.instances); err != nil {
+	if err := file.complete(p.lives, s.content.lines()); err != nil {
 		r.stop()
 		return nil, r.explain(fmt.Errorf("the first file: %w", err))
 	}
@@ -115,7 +132,7 @@ func (s *side) change(ctx context.Context, file *arrivals, n, recent int, all ti
 	var group errgroup.Group
 	group.SetLimit(atOnce)
 	err := evenly(ctx, n, all, func() error {
-		group.Go(func() error { return s.catalog.change(recent, file.expect) })
+		group.Go(func() error { return s.content.change(recent, file.expect) })
 		return nil
 	})
 	if failed := group.Wait(); err == nil {

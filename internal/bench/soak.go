@@ -37,7 +37,7 @@ func (p soakPlan) run(ctx context.Context, dir string, programs programs) (err e
 		return err
 	}
 	defer func() { err = errors.Join(err, side.agent.Stop()) }()
-	s := &soak{soakPlan: p, side: side, changes: newUpheaval(side.catalog)}
+	s := &soak{soakPlan: p, side: side, changes: newUpheaval(side.registry())}
 	stop := sync.OnceFunc(side.count(ctx, 50*time.Millisecond))
 	defer stop()
 	run, err := s.launch(ctx)
