@@ -30,6 +30,7 @@ type lap struct {
 	due     time.Time // whoever was asked before may have a change that has not been found
 	must    time.Time // whoever was asked before is asked even when there is none
 	closes  bool
+	seeks   bool // a change that is known to be there
 	overdue bool
 	groups  int // that showed a change, of whose nodes some are asked; 0 when it is not for groups
 
@@ -52,7 +53,7 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	step, open := sc.unexplained()
 	rest := sc.closing()
 	closesAt, owed := sc.closes(rest)
-	l.closes = owed && !now.Before(closesAt)
+	l.closes, l.seeks = owed && !now.Before(closesAt), open
 	l.overdue = owed && now.After(closesAt.Add(rest))
 	woken := len(sc.groups.woken)
 	switch {
@@ -75,6 +76,9 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	sc.fill(l)
 	return l, 0, nil
 }
+
+// calm tells whether nobody waits for what a lap may find.
+func (l *lap) calm() bool { return l.closes && !l.seeks }
 
 // closing is how long after a move all is looked at once more.
 func (sc *scope) closing() time.Duration {

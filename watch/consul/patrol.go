@@ -18,7 +18,7 @@ const patrolGap, patrolParts = 20 * time.Second, 20
 func (sc *scope) patrol(ctx context.Context, prober *prober, tell func(watch.Notice)) error {
 	names, notice := sc.nextPatrol()
 	tell(notice)
-	if err := sc.askServices(ctx, prober, inTurn(names), tell); err != nil {
+	if err := sc.askServices(ctx, prober, true, inTurn(names), tell); err != nil {
 		return err
 	}
 	sc.mu.Lock()

@@ -61,7 +61,7 @@ func (c *probing) close() {
 // probes are questions of which only the index of the answer counts. Its functions are called by
 // several goroutines.
 type probes struct {
-	few  bool                            // so that one connection is enough
+	few  bool                            // or nobody waits for them: one connection is enough
 	take func(most int) []string         // whom to ask next, none when that was all
 	path func(name string) string        // what follows /v1/
 	tell func(name string, index uint64) // called as soon as an index is known
@@ -104,8 +104,8 @@ func (p *prober) probe(ctx context.Context, all probes) error {
 	return context.Cause(ctx)
 }
 
-// probeFew asks over one connection, with longer batches: several would be sooner through by a
-// millisecond, and wake us more often.
+// probeFew asks over one connection, in longer batches: several would be through sooner, and wake us
+// more often.
 func (p *prober) probeFew(ctx context.Context, all probes) error {
 	for {
 		names := all.take(4 * pipelined)

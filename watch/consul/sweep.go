@@ -15,7 +15,7 @@ const (
 	// a second if each lap asks all: changes that are sought together cost less.
 	shortestLap   = 40 * time.Millisecond
 	mostPerSecond = 3300
-	// mostFew is how many are asked over one connection.
+	// mostFew is how many nodes are asked over one connection, though somebody waits.
 	mostFew = 64
 )
 
@@ -58,7 +58,7 @@ func (sc *scope) goRound(ctx context.Context, prober *prober, tell func(watch.No
 		err = sc.askNodes(ctx, prober, l, take, tell)
 	} else {
 		sc.changedLists(tell)
-		err = sc.askServices(ctx, prober, take, tell)
+		err = sc.askServices(ctx, prober, l.calm(), take, tell)
 	}
 	sc.ended(l, err != nil)
 	if err == nil {
@@ -87,7 +87,7 @@ func (sc *scope) askNodes(ctx context.Context, prober *prober, l *lap, take func
 	var mu sync.Mutex
 	var failure error
 	err := prober.probe(ctx, probes{
-		few:  len(l.names) <= mostFew,
+		few:  l.calm() || len(l.names) <= mostFew,
 		take: take,
 		path: func(name string) string { return "catalog/node-services/" + url.PathEscape(name) + query },
 		tell: func(name string, index uint64) {
@@ -134,10 +134,12 @@ func (sc *scope) probed(name string, index uint64) {
 	sc.find(index)
 }
 
-// askServices asks services for their indexes, and tells those whose answers are older.
-func (sc *scope) askServices(ctx context.Context, prober *prober, take func(int) []string, tell func(watch.Notice)) error {
+// askServices asks services for their indexes, and tells those whose answers are older. calm says that
+// nobody waits for that.
+func (sc *scope) askServices(ctx context.Context, prober *prober, calm bool, take func(int) []string, tell func(watch.Notice)) error {
 	query := sc.query(url.Values{"tag": {"ctmpl-none"}})
 	return prober.probe(ctx, probes{
+		few:  calm,
 		take: take,
 		path: func(name string) string { return "catalog/service/" + url.PathEscape(name) + query },
 		tell: func(name string, index uint64) {
