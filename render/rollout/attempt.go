@@ -120,7 +120,7 @@ func (a *attempt) commit(ctx context.Context) {
 		return
 	}
 	for i, s := range a.staged {
-		if err := s.commit(a.t.Log, a.durable()); err != nil {
+		if err := s.commit(a.t.Log); err != nil {
 			a.out.fail(StepWrite, s.file.Path, err)
 			a.undo(ctx)
 			return
@@ -166,7 +166,7 @@ func (a *attempt) write() {
 	}
 	a.t.at("noted")
 	for i, s := range a.staged {
-		if err := s.commit(a.t.Log, a.durable()); err != nil {
+		if err := s.commit(a.t.Log); err != nil {
 			a.out.fail(StepWrite, s.file.Path, err)
 			a.out.Unwritten = append(a.out.Unwritten, s.file)
 			continue

@@ -55,9 +55,8 @@ func (s *staged) write() error {
 	return s.file.write(file, s.plan)
 }
 
-// commit puts the file in the place of its destination. durable makes that last through a power
-// failure; without, it may be the file before that is there then, as a whole.
-func (s *staged) commit(log *slog.Logger, durable bool) error {
+// commit puts the file in the place of its destination.
+func (s *staged) commit(log *slog.Logger) error {
 	switch {
 	case s.file.Append:
 		return s.file.extend(s.plan)
@@ -69,11 +68,11 @@ func (s *staged) commit(log *slog.Logger, durable bool) error {
 			log.Warn("cannot keep the old file as a backup", "file", s.plan.path, "error", err)
 		}
 	}
-	return s.replace(log, durable)
+	return s.replace(log)
 }
 
 // replace renames the new file over the old one.
-func (s *staged) replace(log *slog.Logger, durable bool) error {
+func (s *staged) replace(log *slog.Logger) error {
 	err := s.plan.disk.Rename(s.tmp, s.plan.path)
 	if errors.Is(err, syscall.EBUSY) {
 		log.Warn("the destination cannot be replaced (is it a bind mount?): writing it in place, which is not atomic", "file", s.plan.path)
@@ -82,9 +81,7 @@ func (s *staged) replace(log *slog.Logger, durable bool) error {
 	if err != nil {
 		return err
 	}
-	if s.tmp = ""; !durable {
-		return nil
-	}
+	s.tmp = ""
 	dir := filepath.Dir(s.plan.path)
 	if err := syncDir(s.plan.disk, dir); err != nil { // the file is in place all the same
 		log.Warn("cannot sync the directory: the new file may be lost in a power failure", "directory", dir, "error", err)
@@ -107,6 +104,6 @@ func (f File) Put(log *slog.Logger) (changed bool, err error) {
 		return false, err
 	}
 	defer s.close()
-	err = s.commit(log, true)
+	err = s.commit(log)
 	return err == nil, err
 }
