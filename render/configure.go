@@ -10,6 +10,11 @@ import (
 
 // configure sets the templates. One that stays keeps its state.
 func (e *Engine) configure(specs []Spec, now time.Time) error {
+	for _, t := range e.targets {
+		if !t.busy { // else when its rollout has ended
+			t.Keep()
+		}
+	}
 	old := e.units
 	e.units, e.moved = nil, true
 	used := map[*target]bool{}

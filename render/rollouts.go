@@ -54,8 +54,8 @@ func (e *Engine) apply(ctx context.Context, changes ...rollout.Change) {
 }
 
 // mayRollOut tells whether there are files to roll out and nothing speaks against them,
-// and whether something is owed and due, which does not wait for files that are held: a reload, or
-// that what is good is kept. If neither, the target's next is when there may be.
+// and whether something is owed and due, which does not wait for files that are held. If
+// neither, the target's next is when there may be.
 func (e *Engine) mayRollOut(t *target, now time.Time) (files, owed bool) {
 	retry := !t.retryAt.IsZero() && !t.retryAt.After(now)
 	owed = retry && (t.owed || t.Owes())
@@ -64,10 +64,7 @@ func (e *Engine) mayRollOut(t *target, now time.Time) (files, owed bool) {
 	}
 	if !t.busy {
 		e.leaveOut(t)
-		if due := t.KeepDue(); !due.IsZero() {
-			t.next = earlier(t.next, due)
-			owed = owed || !due.After(now)
-		}
+		e.keep(t, now)
 	}
 	switch {
 	case t.busy:
@@ -92,6 +89,17 @@ func (e *Engine) mayRollOut(t *target, now time.Time) (files, owed bool) {
 		return false, false
 	}
 	return files, owed
+}
+
+// keep keeps the good output of a target of which that was put off, when it is due.
+func (e *Engine) keep(t *target, now time.Time) {
+	switch due := t.KeepDue(); {
+	case due.IsZero():
+	case due.After(now):
+		t.next = earlier(t.next, due)
+	default:
+		t.Keep()
+	}
 }
 
 // earlier gives the earlier of two times, of which zero is none.
@@ -142,6 +150,9 @@ func (e *Engine) settle(out rollout.Outcome) {
 		e.await(t, out.Waiting)
 	default:
 		e.succeed(t)
+	}
+	if t.replanned { // its destinations may be others from now on
+		t.Keep()
 	}
 	if t.replanned = false; !e.opt.Once && t.retryAt.IsZero() && t.retries() { // of an earlier rollout
 		t.retryAt = time.Now().Add(t.backoff.NextBackOff())

@@ -56,9 +56,7 @@ func (s *Scheduler) settle(e *entry, changed, newer bool, now time.Time) {
 	vain := e.noticed && !newer && e.hold < fetchHold && now.Sub(e.noticedAt) < fetchHold
 	e.noticed = e.again || !e.known || vain
 	switch {
-	case changed && known && !broad(e.q):
-		e.changed = now
-		s.warm(e)
+	case changed && known && !broad(e.q) && s.warm(e, now):
 	case vain && !e.again:
 		e.due = now.Add(pollPause)
 	case e.noticed:
@@ -85,17 +83,19 @@ func nextRecheck(now time.Time) time.Time { return now.Add(recheck/2 + rand.N(re
 
 // warm gives a query whose answer has changed a blocking query of its own: it takes the place of
 // the one that has not changed for longest. Where thousands change, each once, that would be a connection
-// that is closed for each change, and another one made.
-func (s *Scheduler) warm(e *entry) {
+// that is closed for each change, and another one made; so that one has its place for a while.
+func (s *Scheduler) warm(e *entry, now time.Time) bool {
+	e.changed = now
 	hot := &s.lanes.hot
 	if e.lane != hot && len(hot.members) >= hot.most {
 		coldest := s.coldest()
-		if e.changed.Sub(coldest.changed) < stayHot {
-			return
+		if coldest == nil || now.Sub(coldest.changed) < stayHot {
+			return false
 		}
 		s.cool(coldest)
 	}
 	e.move(hot)
+	return true
 }
 
 // coldest is the hot query that has not changed for longest.

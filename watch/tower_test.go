@@ -51,6 +51,36 @@ func TestManyQueriesAreLookedAfter(t *testing.T) {
 	})
 }
 
+// Where many change, each once, most get no blocking query of their own, and are asked once for it.
+func TestManyThatChangeOnceAreAskedOnce(t *testing.T) {
+	virtual(t, func(t *testing.T) {
+		r, _, queries := guardedRig(t, watch.Options{}, 1000)
+		r.run()
+		r.want(queries...)
+		pass(time.Second)
+		for _, q := range queries[:100] { // fill the places for those
+			r.Set(q, "changed")
+			pass(10 * time.Millisecond)
+		}
+		before := r.Counts()
+		for _, q := range queries[100:200] {
+			r.Set(q, "changed")
+			pass(10 * time.Millisecond)
+		}
+		if after := r.Counts(); after.Total-before.Total != 100 || after.Running != before.Running {
+			t.Errorf("%d questions for 100 changes; %d wait, %d did before", after.Total-before.Total, after.Running, before.Running)
+		}
+		r.hasAll(queries[:200])
+		r.Set(queries[500], "changed")
+		pass(11 * time.Second)
+		r.Set(queries[501], "changed") // those have had their time
+		pass(10 * time.Millisecond)
+		if r.hasAll(queries); !r.Running(queries[501]) {
+			t.Error("a change does not get a blocking query though others have not changed for long")
+		}
+	})
+}
+
 func TestWhatChangedLatelyWaitsForItself(t *testing.T) {
 	virtual(t, func(t *testing.T) {
 		r, sentinel, queries := guardedRig(t, watch.Options{}, 1000)

@@ -26,6 +26,7 @@ func (t *Target) KeepDue() time.Time {
 // Keep keeps at once what is in place, for those who want to go back, or to close the record.
 func (t *Target) Keep() {
 	if t.unkept {
+		t.keeps.Allow()
 		a := &attempt{Change: t.latest, t: t, before: before{owed: t.owed}}
 		a.record(t.placed)
 		a.complete()
@@ -88,4 +89,7 @@ func (a *attempt) keepBefore() {
 	since := a.t.placed
 	(&attempt{Change: a.t.latest, t: a.t}).record(a.before.placed)
 	a.t.placed = since
+	if err := a.t.Record.renumber(); err != nil {
+		a.t.Log.Warn("cannot note what is under way: if ctmpl is killed now it takes what it has written for somebody else's", "error", err)
+	}
 }

@@ -100,6 +100,12 @@ func TestWhatWasGoodBeforeAFailureIsKept(t *testing.T) {
 			if err != nil || len(files) != 2 || string(files[0].Content) != "two a" || !r.target.KeepDue().IsZero() {
 				t.Errorf("kept %+v, %v; due %s", files, err, r.target.KeepDue())
 			}
+			r.reopen() // after a kill
+			both := []string{r.path("a"), r.path("b")}
+			r.target.Recover(both)
+			if drift := r.target.Drift(both); len(drift) > 0 || !r.target.Owes() {
+				t.Errorf("drift: %q, owes %v", drift, r.target.Owes())
+			}
 		})
 	}
 }

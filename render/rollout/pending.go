@@ -37,6 +37,21 @@ func (r *Record) repeat() error {
 	return writeJSON(r.path("pending.json"), p, len(p.Undo) > 0)
 }
 
+// renumber notes that another good output was kept than the one that is to come of what is under way.
+func (r *Record) renumber() error {
+	if r == nil {
+		return nil
+	}
+	p, err := r.unfinished()
+	switch {
+	case p == nil || err != nil:
+		return err
+	case p.Unkept: // which it is now
+		return r.end()
+	}
+	return r.begin(*p, len(p.Undo) > 0)
+}
+
 // end notes that nothing is under way any more.
 func (r *Record) end() error {
 	if r == nil {

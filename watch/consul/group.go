@@ -159,7 +159,7 @@ func (sc *scope) wake(value string, index uint64) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	sc.groups.woken[value], sc.restless = true, true
-	if index > sc.table && sc.table > 0 {
+	if index > sc.table && sc.polled {
 		_ = sc.move(index, time.Now()) // which is an error for one that falls
 	}
 }

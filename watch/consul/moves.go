@@ -31,6 +31,7 @@ type move struct {
 // moves are the steps of the index of which it is not known yet what they were.
 type moves struct {
 	table    uint64          // index of services and nodes
+	polled   bool            // probes show it
 	movedAt  time.Time       // when that was last another one
 	open     []move          // oldest first
 	found    map[uint64]bool // indexes of changes that have been found lately

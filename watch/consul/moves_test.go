@@ -267,6 +267,7 @@ func TestAMoveThatAGroupShows(t *testing.T) {
 	now := time.Now()
 	sc := lapOf(t, now)
 	sc.groups = groups{formed: true, key: "rack", woken: map[string]bool{}}
+	sc.polled = true
 	sc.wake("a", 102)
 	sc.wake("b", 101) // overtaken
 	for _, poll := range []struct{ index, before uint64 }{{101, 100}, {102, 100}, {102, 102}, {103, 102}} {

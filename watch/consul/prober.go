@@ -31,7 +31,7 @@ type prober struct {
 type probing struct {
 	conn net.Conn // nil while there is none
 	in   *bufio.Reader
-	each time.Duration // that an answer of the last batch took
+	each time.Duration // that an answer of the last long batch took
 }
 
 func newProber(s *Source) *prober {
@@ -145,7 +145,6 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 	conn, sent := c.conn, time.Now()
 	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
 	c.gather(ctx, len(names))
-	defer func() { c.each = time.Since(sent) / time.Duration(len(names)) }()
 	for i, name := range names {
 		index, err := p.receive(ctx, c)
 		if err != nil && again && i == 0 { // the agent has closed it meanwhile, as it may
@@ -155,7 +154,12 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		if err != nil {
 			return err
 		}
+		if i == len(names)-1 && i >= pipelined-1 {
+			c.each = time.Since(sent) / time.Duration(len(names))
+		}
+		told := time.Now()
 		all.tell(name, index)
+		sent = sent.Add(time.Since(told)) // which asks more, if need be
 		if rest := names[i+1:]; c.conn == nil && len(rest) > 0 { // these will not be answered over this one
 			return p.ask(ctx, c, rest, all)
 		}

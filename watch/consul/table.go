@@ -28,6 +28,9 @@ func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started
 	if err != nil {
 		return err
 	}
+	sc.mu.Lock()
+	sc.polled = pollable
+	sc.mu.Unlock()
 	index, last := uint64(0), time.Now()
 	for {
 		if table := sc.tableIndex(); table != index { // by a group
