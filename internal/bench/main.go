@@ -81,6 +81,7 @@ func readPlan() plan {
 	flag.IntVar(&p.scale.changes, "changes", 150, "scale, keys, https: changes in each round")
 	flag.Float64Var(&p.scale.rate, "rate", 10, "scale, keys, https, soak: changes per second")
 	flag.IntVar(&p.scale.rounds, "rounds", 1, "scale, keys, https: turns of each program")
+	flag.DurationVar(&p.scale.calm, "calm", 45*time.Second, "scale: time after the last change until what is used while nothing changes is measured")
 	flag.DurationVar(&p.scale.idle, "idle", 30*time.Second, "scale: time without changes")
 	flag.IntVar(&p.keys.single, "keys", 5000, "keys: calls of the function key")
 	flag.IntVar(&p.keys.tree, "tree", 10_000, "keys: keys in the tree")

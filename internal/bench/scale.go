@@ -14,6 +14,7 @@ type scalePlan struct {
 	changes int
 	rate    float64 // changes per second
 	rounds  int
+	calm    time.Duration // after the last change, until nothing is looked for any more
 	idle    time.Duration
 	full    bool // more than single changes of random services
 }
@@ -119,7 +120,7 @@ func (p scalePlan) single(ctx context.Context, s *side, run *running) error {
 		return err
 	}
 	s.recent = append(s.recent, delays...)
-	pause(ctx, settle)
+	pause(ctx, p.calm)
 	spent = meter(run.pid, s.agent.PID())
 	pause(ctx, p.idle)
 	s.idle.add(spent())
