@@ -170,7 +170,9 @@ func (sc *scope) checked(which int, list api.HealthChecks, index uint64) (notice
 			change(key, state)
 		}
 	}
-	sc.checks[which], sc.restless = now, true
+	if sc.checks[which] = now; index != sc.checksAt[which] { // else just the wait is over
+		sc.checksAt[which], sc.restless = index, true
+	}
 	if len(found.set)+len(hit) > 0 {
 		sc.find(index)
 	}

@@ -261,6 +261,21 @@ func TestNothingToSeek(t *testing.T) {
 	}
 }
 
+// A wait for checks that ends is no reason to look at thousands of services; a check that changes is.
+func TestNothingIsLookedForWhenNothingHappens(t *testing.T) {
+	sc := lapOf(t, time.Now())
+	for _, step := range []struct {
+		index uint64
+		looks bool
+	}{{7, true}, {7, false}, {8, true}, {8, false}} {
+		sc.restless, sc.beat = false, nil
+		sc.checked(0, nil, step.index)
+		if names, _ := sc.nextPatrol(); (len(names) > 0) != step.looks {
+			t.Errorf("at %d: looks at %d services", step.index, len(names))
+		}
+	}
+}
+
 // A group of nodes shows a move before the table does, or after; neither takes the other for a
 // state that began anew.
 func TestAMoveThatAGroupShows(t *testing.T) {
