@@ -36,7 +36,7 @@ type known struct {
 	nodes    map[string]*nodeState // by name
 	nodesAt  uint64                // index of the list of nodes
 	checks   [2]map[checkKey]checkState
-	checksAt [2]uint64 // index of each list
+	checksAt [2]uint64           // index of each list
 	listings map[string]*listing // by prefix
 	moves
 	looks
