@@ -99,7 +99,7 @@ func (p scalePlan) latency(ctx context.Context, s *side) error {
 	if err := p.single(run.lives, s, run); err != nil {
 		return run.explain(err)
 	}
-	progress("%d services: %s: first file %s s, PUT → file %s ms", p.services, s.name, seconds(s.cold), twoQuantiles(s.delays))
+	progress("%d lines: %s: first file %s s, PUT → file %s ms", s.content.lines(), s.name, seconds(s.cold), twoQuantiles(s.delays))
 	return nil
 }
 
