@@ -14,8 +14,8 @@ const (
 	keepBurst = 3
 )
 
-// KeepDue is when Apply is to be called without files, since what is in place has not been kept yet;
-// zero when all is kept.
+// KeepDue is when Keep is to be called, since what is in place has not been kept yet; zero when all is
+// kept.
 func (t *Target) KeepDue() time.Time {
 	if !t.unkept {
 		return time.Time{}
@@ -23,7 +23,8 @@ func (t *Target) KeepDue() time.Time {
 	return t.keepAt
 }
 
-// Keep keeps at once what is in place, for those who want to go back, or to close the record.
+// Keep keeps what is in place, if that was put off: when it is due, and before somebody goes back, the
+// record is closed or the target changes. No rollout may be under way.
 func (t *Target) Keep() {
 	if t.unkept {
 		t.keeps.Allow()

@@ -159,7 +159,8 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		}
 		told := time.Now()
 		all.tell(name, index)
-		sent = sent.Add(time.Since(told))                        // which asks more, if need be
+		sent = sent.Add(time.Since(told)) // to tell may take requests of its own
+
 		if rest := names[i+1:]; c.conn == nil && len(rest) > 0 { // these will not be answered over this one
 			return p.ask(ctx, c, rest, all)
 		}
