@@ -205,8 +205,20 @@ func (n *Nginx) Quit(ctx context.Context) error {
 // Stop ends nginx at once, with all connections. The files stay.
 func (n *Nginx) Stop() error { return n.proc.stop(syscall.SIGTERM) }
 
-// Kill ends the master and its workers as a crash would: the pid file stays.
-func (n *Nginx) Kill() { n.proc.kill() }
+// Kill ends the master and its workers as a crash would: the pid file stays. It
+// returns when all have ended: a worker that was only just forked still has the
+// title of its master.
+func (n *Nginx) Kill() {
+	_ = n.proc.freeze() // it forks no more; an error means that it has ended
+	var ends []func()
+	for _, worker := range n.Workers() {
+		ends = append(ends, watchEnd(worker))
+	}
+	n.proc.kill()
+	for _, await := range ends {
+		await()
+	}
+}
 
 // Restart stops nginx if it runs and starts it again with the same globals.
 func (n *Nginx) Restart(ctx context.Context) error {

@@ -82,6 +82,26 @@ func TestNginxReload(t *testing.T) {
 	wantVersion(t, port, "v3")
 }
 
+// Workers that are only just forked have the title of a master until they run.
+func TestNginxKillLeavesNoWorker(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	conf, _ := writeConf(t, dir, "")
+	n := RunNginx(t, dir, conf)
+	for range 20 {
+		workers := n.Workers()
+		n.Kill()
+		for _, pid := range workers {
+			if err := gone(pid); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := n.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestNginxStopKillRestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

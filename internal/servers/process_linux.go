@@ -3,6 +3,7 @@ package servers
 import (
 	"errors"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -27,6 +28,24 @@ func await(pid, event int) bool {
 		err := unix.Waitid(unix.P_PID, pid, nil, event|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
 			return err == nil
+		}
+	}
+}
+
+// watchEnd gives a function that returns when the process, which need not be a
+// child, has ended, whether or not it was waited for.
+func watchEnd(pid int) (await func()) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil { // it has ended already
+		return func() {}
+	}
+	return func() {
+		defer unix.Close(fd)
+		poll := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		for {
+			if _, err := unix.Poll(poll, int(stopTime/time.Millisecond)); !errors.Is(err, unix.EINTR) {
+				return
+			}
 		}
 	}
 }

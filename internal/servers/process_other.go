@@ -16,3 +16,6 @@ func awaitExit(int) bool { return false }
 
 // awaitStop does not wait on other systems than Linux.
 func awaitStop(int) {}
+
+// watchEnd gives a function that does not wait on other systems than Linux.
+func watchEnd(int) (await func()) { return func() {} }

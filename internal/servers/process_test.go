@@ -81,13 +81,16 @@ func TestServersDieWithTheirParent(t *testing.T) {
 // wantGone waits until a process has ended; a zombie counts as ended.
 func wantGone(t *testing.T, pid int) {
 	t.Helper()
-	Eventually(t, 10*time.Second, func() error {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if errors.Is(err, os.ErrNotExist) || err == nil && strings.Contains(string(stat), ") Z ") {
-			return nil
-		}
-		return fmt.Errorf("process %d lives", pid)
-	})
+	Eventually(t, 10*time.Second, func() error { return gone(pid) })
+}
+
+// gone gives an error while a process has not ended.
+func gone(pid int) error {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) || err == nil && strings.Contains(string(stat), ") Z ") {
+		return nil
+	}
+	return fmt.Errorf("process %d lives", pid)
 }
 
 // A goroutine that ends locked to its thread ends the thread, and the kernel
