@@ -36,7 +36,7 @@ func (e *Engine) rollOut(ctx context.Context, now time.Time) {
 			continue
 		}
 		c := t.change(e.units, files)
-		c.Note = e.note(t)
+		c.Note, c.Durable = e.note(t), c.Durable || e.opt.Once // nobody renders it anew
 		if t.plan.Undo {
 			e.apply(ctx, c)
 		} else {

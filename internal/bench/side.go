@@ -101,7 +101,10 @@ func (s *side) start(ctx context.Context, above, within string) (*running, error
 	if err != nil {
 		return nil, err
 	}
-	source, dest, config := filepath.Join(dir, "in.tmpl"), filepath.Join(dir, "upstreams.conf"), filepath.Join(dir, "config.hcl")
+	source, dest, config := filepath.Join(dir, "in.tmpl"), filepath.Join(dir, "nginx", "upstreams.conf"), filepath.Join(dir, "config.hcl")
+	if err := os.Mkdir(filepath.Dir(dest), 0o755); err != nil {
+		return nil, err
+	}
 	text := fmt.Sprintf("%s\ntemplate {\n  source = %q\n  destination = %q\n  %s\n}\n", above, source, dest, within)
 	for path, text := range map[string]string{source: s.content.template(), config: text} {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {

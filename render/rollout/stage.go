@@ -13,6 +13,8 @@ type staged struct {
 	file File
 	plan plan
 	tmp  string // beside the destination, on the plan's disk; empty when nothing is to be replaced
+	// passing says that after a power failure the file before may be there, as it was.
+	passing bool
 }
 
 // stage writes the file beside its destination. It gives nil when the destination is
@@ -81,7 +83,9 @@ func (s *staged) replace(log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s.tmp = ""
+	if s.tmp = ""; s.passing {
+		return nil
+	}
 	dir := filepath.Dir(s.plan.path)
 	if err := syncDir(s.plan.disk, dir); err != nil { // the file is in place all the same
 		log.Warn("cannot sync the directory: the new file may be lost in a power failure", "directory", dir, "error", err)

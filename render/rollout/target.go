@@ -111,7 +111,9 @@ type Change struct {
 	// files, for Record.
 	Templates []string
 	Note      json.RawMessage
-	Durable   bool // what is kept has to last through a power failure
+	// Durable has the files, and what is kept of them, last through a power failure. Without it a
+	// file may be the one before then, as a whole. With Plan.Undo they last in any case.
+	Durable bool
 	// Pin keeps the target as it is, from the moment that the files are good.
 	Pin *Pin
 }

@@ -2,6 +2,7 @@ package consul
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math/rand/v2"
 	"time"
@@ -26,16 +27,19 @@ const (
 // asking is one question of a sentinel.
 type asking func(*api.QueryOptions) (*api.QueryMeta, error)
 
+// once asks a question that waits for an index beyond one; after 0 it does not wait.
+type once func(ctx context.Context, after uint64) (index uint64, err error)
+
 // errLags says that a sentinel does not see what happens.
 var errLags = errors.New("the answering server is more than max_stale behind its leader")
 
 // follow asks the same question again and again, each time for what is newer than the
 // answer before. heed gets each index; it ends with the error of either.
-func (sc *scope) follow(ctx context.Context, ask asking, heed func(index uint64) error) error {
+func (sc *scope) follow(ctx context.Context, ask once, heed func(index uint64) error) error {
 	for after := uint64(0); ; {
 		start, index := time.Now(), uint64(0)
 		err := patiently(ctx, func() (err error) {
-			if index, err = sc.once(ctx, after, ask); err != nil {
+			if index, err = ask(ctx, after); err != nil {
 				after = 0 // it may be another Consul by then, with a lower index
 			}
 			return err
@@ -50,7 +54,9 @@ func (sc *scope) follow(ctx context.Context, ask asking, heed func(index uint64)
 		if index == after && time.Since(start) < leastHold/2 {
 			pause = sentinelPause
 		}
-		sleep(ctx, pause)
+		if rest := time.Until(start.Add(pause)); rest > 0 {
+			sleep(ctx, rest)
+		}
 		after = index
 	}
 }
@@ -73,22 +79,22 @@ func patiently(ctx context.Context, do func() error) error {
 	}
 }
 
+// asks is a question that the client of the API asks.
+func (sc *scope) asks(ask asking) once {
+	return func(ctx context.Context, after uint64) (uint64, error) { return sc.once(ctx, after, ask) }
+}
+
 // once asks once. after 0 does not wait.
 func (sc *scope) once(ctx context.Context, after uint64, ask asking) (index uint64, err error) {
 	s := sc.src
 	if err := s.admit(ctx); err != nil {
 		return 0, err
 	}
-	limit, hold := s.silence, sc.holdTime()
-	if after > 0 {
-		limit += hold + hold/16
-	}
+	hold, limit := sc.wait(after)
 	timed, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	opts := &api.QueryOptions{Datacenter: sc.key.dc, Namespace: sc.key.ns, Partition: sc.key.partition, AllowStale: s.maxStale > 0}
-	if after > 0 {
-		opts.WaitIndex, opts.WaitTime = after, hold
-	}
+	opts.WaitIndex, opts.WaitTime = after, hold
 	meta, err := ask(opts.WithContext(timed))
 	switch {
 	case err != nil:
@@ -97,6 +103,15 @@ func (sc *scope) once(ctx context.Context, after uint64, ask asking) (index uint
 		return 0, errLags
 	}
 	return meta.LastIndex, nil
+}
+
+// wait is how long a question waits, and how long it may take then. Consul adds some to the first.
+func (sc *scope) wait(after uint64) (hold, limit time.Duration) {
+	if after == 0 {
+		return 0, sc.src.silence
+	}
+	hold = sc.holdTime()
+	return hold, hold + hold/16 + sc.src.silence
 }
 
 // holdTime is how long a question waits for what is newer. It is not given up before.
@@ -125,19 +140,17 @@ type checkState struct {
 var statuses = [2]string{api.HealthCritical, api.HealthWarning}
 
 // followChecks notices which checks become and cease to be critical, or warnings.
-func (sc *scope) followChecks(ctx context.Context, which int, tell func(watch.Notice), started func()) error {
+func (sc *scope) followChecks(ctx context.Context, prober *prober, which int, tell func(watch.Notice), started func()) error {
 	var list api.HealthChecks
 	ask := func(opts *api.QueryOptions) (meta *api.QueryMeta, err error) {
 		list, meta, err = sc.src.client.Health().State(statuses[which], opts)
 		return meta, err
 	}
-	return sc.follow(ctx, ask, func(index uint64) error {
+	return sc.follow(ctx, sc.asks(ask), func(index uint64) error {
 		notice, nodes := sc.checked(which, list, index)
 		tell(notice)
-		for _, node := range nodes {
-			if err := sc.list(ctx, node, true, tell); err != nil {
-				return err
-			}
+		if err := sc.listAll(ctx, prober, nodes, tell); err != nil {
+			return err
 		}
 		started()
 		return nil
@@ -192,14 +205,29 @@ type nodeList struct {
 	}
 }
 
+// listAll reads the services of nodes, all of which may have changed.
+func (sc *scope) listAll(ctx context.Context, prober *prober, nodes []string, tell func(watch.Notice)) error {
+	for _, node := range nodes {
+		err := prober.over(func(c *probing) error { return sc.list(ctx, prober, c, node, true, tell) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // list reads the services of a node, and tells what may have changed there.
-func (sc *scope) list(ctx context.Context, node string, everything bool, tell func(watch.Notice)) error {
+func (sc *scope) list(ctx context.Context, prober *prober, c *probing, node string, everything bool, tell func(watch.Notice)) error {
 	var list nodeList
+	path := servicesOf(node) + sc.query(nil)
 	err := patiently(ctx, func() error {
-		_, err := sc.once(ctx, 0, func(opts *api.QueryOptions) (*api.QueryMeta, error) {
-			list = nodeList{}
-			return sc.src.client.Raw().Query("/v1/catalog/node-services/"+node, &list, opts)
-		})
+		list = nodeList{}
+		_, err := prober.question(ctx, c, path, sc.src.silence, &c.body)
+		if err == nil {
+			if err = json.Unmarshal(c.body.Bytes(), &list); err != nil {
+				err = badAnswer(err)
+			}
+		}
 		return err
 	})
 	if err == nil {
@@ -209,19 +237,17 @@ func (sc *scope) list(ctx context.Context, node string, everything bool, tell fu
 }
 
 // followNodes notices nodes that come, change and leave.
-func (sc *scope) followNodes(ctx context.Context, tell func(watch.Notice), moved func(), started func()) error {
+func (sc *scope) followNodes(ctx context.Context, prober *prober, tell func(watch.Notice), moved func(), started func()) error {
 	var list []*api.Node
 	ask := func(opts *api.QueryOptions) (meta *api.QueryMeta, err error) {
 		list, meta, err = sc.src.client.Catalog().Nodes(opts)
 		return meta, err
 	}
-	return sc.follow(ctx, ask, func(index uint64) error {
+	return sc.follow(ctx, sc.asks(ask), func(index uint64) error {
 		notice, changed := sc.haveNodes(list, index)
 		tell(notice)
-		for _, node := range changed {
-			if err := sc.list(ctx, node, true, tell); err != nil {
-				return err
-			}
+		if err := sc.listAll(ctx, prober, changed, tell); err != nil {
+			return err
 		}
 		started()
 		moved()
@@ -260,6 +286,10 @@ func (sc *scope) haveNodes(list []*api.Node, index uint64) (notice watch.Notice,
 		}
 		found.queries(sc.details[name])
 		delete(sc.nodes, name)
+	}
+	if first && sc.mayGroup {
+		key, _ := sc.parting()
+		sc.parted = key != ""
 	}
 	return found.notice(), changed
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"net/url"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
-
-	"github.com/hashicorp/consul/api"
 )
 
 const (
@@ -38,24 +38,29 @@ type groups struct {
 	disband func()          // ends their queries
 }
 
-// form finds the key of the metadata that parts the nodes best, and gives its values.
+// form forms groups, if they are of use, and gives their values.
 func (sc *scope) form() (values []string) {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	sc.groups = groups{formed: true, woken: map[string]bool{}}
-	if !sc.mayGroup || !sc.nodesAreFewer() {
-		return nil
-	}
-	best := len(sc.nodes)/fewestGroups + 1 // nodes in the largest group
-	for key, by := range sc.parts() {
-		largest := slices.Max(slices.Collect(maps.Values(by)))
-		if len(by) < fewestGroups || len(by) > mostGroups || largest > best || largest == best && key > sc.groups.key {
-			continue
-		}
-		sc.groups.key, best, values = key, largest, slices.Sorted(maps.Keys(by))
+	if sc.mayGroup && sc.nodesAreFewer() {
+		sc.groups.key, values = sc.parting()
 	}
 	sc.groups.count = len(values)
 	return values
+}
+
+// parting finds the key of the metadata that parts the nodes best, "" when none does, and its values.
+func (sc *scope) parting() (key string, values []string) {
+	best := len(sc.nodes)/fewestGroups + 1 // nodes in the largest group
+	for k, by := range sc.parts() {
+		largest := slices.Max(slices.Collect(maps.Values(by)))
+		if len(by) < fewestGroups || len(by) > mostGroups || largest > best || largest == best && k > key {
+			continue
+		}
+		key, best, values = k, largest, slices.Sorted(maps.Keys(by))
+	}
+	return key, values
 }
 
 // parts counts the nodes by each key of their metadata, and its values.
@@ -73,11 +78,11 @@ func (sc *scope) parts() map[string]map[string]int {
 }
 
 // watchGroups notices which groups of nodes something changes in, when nodes have metadata for that.
-func (sc *scope) watchGroups(ctx context.Context, moved, started func()) error {
+func (sc *scope) watchGroups(ctx context.Context, prober *prober, moved, started func()) error {
 	for ctx.Err() == nil {
 		var err error
 		if values := sc.form(); len(values) > 0 {
-			err = sc.followGroups(ctx, values, moved, started)
+			err = sc.followGroups(ctx, prober, values, moved, started)
 			moved() // what they have not shown is sought everywhere
 		}
 		started()
@@ -107,7 +112,7 @@ var (
 )
 
 // followGroups follows all groups until one of them cannot be, or too much was in vain: then none is.
-func (sc *scope) followGroups(ctx context.Context, values []string, moved, started func()) error {
+func (sc *scope) followGroups(ctx context.Context, prober *prober, values []string, moved, started func()) error {
 	timed, end := context.WithTimeoutCause(ctx, formAgain, errAged)
 	defer end()
 	ctx, cancel := context.WithCancelCause(timed)
@@ -120,9 +125,9 @@ func (sc *scope) followGroups(ctx context.Context, values []string, moved, start
 	for _, value := range values {
 		begun.Add(1)
 		group.Go(func() {
-			once := sync.OnceFunc(begun.Done)
-			defer once()
-			cancel(sc.followGroup(ctx, key, value, once, moved))
+			begin := sync.OnceFunc(begun.Done)
+			defer begin()
+			cancel(sc.followGroup(ctx, prober, key, value, begin, moved))
 		})
 	}
 	begun.Wait()
@@ -131,15 +136,21 @@ func (sc *scope) followGroups(ctx context.Context, values []string, moved, start
 	return context.Cause(ctx)
 }
 
-// followGroup notes each change in a group.
-func (sc *scope) followGroup(ctx context.Context, key, value string, begun, moved func()) error {
+// followGroup notes each change in a group, over a connection for that.
+func (sc *scope) followGroup(ctx context.Context, prober *prober, key, value string, begun, moved func()) error {
 	var last uint64
 	var asked time.Time
-	ask := func(opts *api.QueryOptions) (*api.QueryMeta, error) {
+	c := &probing{}
+	defer c.close()
+	ask := func(ctx context.Context, after uint64) (uint64, error) {
 		asked = time.Now()
-		opts.NodeMeta, opts.Filter = map[string]string{key: value}, "ServicePort==1" // an empty list will do
-		_, meta, err := sc.src.client.Catalog().Services(opts)
-		return meta, err
+		hold, limit := sc.wait(after)
+		query := url.Values{"node-meta": {key + ":" + value}, "filter": {"ServicePort==1"}} // an empty list will do
+		if after > 0 {
+			query.Set("index", strconv.FormatUint(after, 10))
+			query.Set("wait", strconv.FormatInt(hold.Milliseconds(), 10)+"ms")
+		}
+		return prober.question(ctx, c, "catalog/services"+sc.query(query), limit, nil)
 	}
 	return sc.follow(ctx, ask, func(index uint64) error {
 		begun()

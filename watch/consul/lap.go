@@ -10,14 +10,18 @@ import (
 // several is a number of nodes that have indexes of their own: not all the same, or nearly so.
 const several = 8
 
+// partedFor is how many nodes take the place of a service where nodes are watched in groups.
+const partedFor = 2
+
 // looks is when each node, or each service, was last asked for its index.
 type looks struct {
-	byNode   bool // services otherwise
-	looked   bool // all were asked once
-	at       map[string]time.Time
-	baseline bool      // the index of each node has been seen
-	coarse   bool      // which tells nothing: they are all the same
-	listedAt time.Time // when lists of services were asked for without knowing that they changed
+	byNode    bool // services otherwise
+	looked    bool // all were asked once
+	at        map[string]time.Time
+	baseline  bool      // the index of each node has been seen
+	coarse    bool      // which tells nothing: they are all the same
+	restUntil time.Time // no lap begins before
+	listedAt  time.Time // when lists of services were asked for without knowing that they changed
 }
 
 // lap is whom to ask next: those first that were asked longest ago.
@@ -73,6 +77,9 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	default:
 		return nil, untilMoved, nil
 	}
+	if rest := sc.restUntil.Sub(now); rest > 0 {
+		return nil, rest, nil
+	}
 	sc.fill(l)
 	return l, 0, nil
 }
@@ -108,9 +115,14 @@ func (sc *scope) chooseWho() error {
 	return nil
 }
 
-// nodesAreFewer tells whether nodes are to be asked: what is wanted of a node itself shows there alone.
+// nodesAreFewer tells whether nodes are to be asked: what is wanted of a node itself shows there alone,
+// and in groups few of them are asked at a time.
 func (sc *scope) nodesAreFewer() bool {
-	return len(sc.details) > 0 || !sc.coarse && len(sc.nodes) < len(sc.services)
+	services := len(sc.services)
+	if sc.parted {
+		services *= partedFor
+	}
+	return len(sc.details) > 0 || !sc.coarse && len(sc.nodes) < services
 }
 
 // fill chooses whom to ask.
@@ -188,6 +200,13 @@ func (sc *scope) ended(l *lap, failed bool) {
 	if l.closes && (all || l.before[l.asked].After(l.must)) {
 		sc.closed(l.begun, sc.closing())
 	}
+}
+
+// rest has the next lap begin some time after this one.
+func (sc *scope) rest(l *lap) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	sc.restUntil = l.begun.Add(max(shortestLap, time.Second*time.Duration(l.all)/mostPerSecond))
 }
 
 // oneIndex tells whether nodes seem to have one index together. That each has its own is not

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/consul/api"
+
 	"github.com/ctmpl/ctmpl/watch"
 )
 
@@ -86,6 +88,27 @@ func TestALapEndsWithWhatItSeeks(t *testing.T) {
 	}
 	if sc.ended(l, false); next(t, sc, time.Now()) != nil {
 		t.Error("it is sought where it is not")
+	}
+}
+
+// Changes that come right after a lap are sought together, some time after its beginning.
+func TestLapsAreApart(t *testing.T) {
+	now := time.Now()
+	sc := lapOf(t, now)
+	_ = sc.move(101, now)
+	l := next(t, sc, now)
+	asked(sc, l)
+	sc.ended(l, false)
+	sc.rest(l)
+	if l, wait, err := sc.nextLap(now); l != nil || wait < closing/2 || err != nil {
+		t.Errorf("%v, %s, %v: there is nothing to be found", l, wait, err)
+	}
+	_ = sc.move(102, now.Add(time.Millisecond))
+	if l, wait, err := sc.nextLap(now.Add(shortestLap / 4)); l != nil || wait != shortestLap*3/4 || err != nil {
+		t.Errorf("%v, %s, %v", l, wait, err)
+	}
+	if l := next(t, sc, now.Add(shortestLap)); l == nil || len(asked(sc, l)) == 0 {
+		t.Error("a change is not sought")
 	}
 }
 
@@ -205,6 +228,51 @@ func TestGroupsOfNodes(t *testing.T) {
 	sc.mayGroup = false
 	if values := sc.form(); values != nil || sc.groups.key != "" || !sc.groups.formed {
 		t.Errorf("by %s: %q, and there are no connections for them", sc.groups.key, values)
+	}
+}
+
+// Nodes that can be watched in groups are asked though there are more of them than services, and
+// all along: groups that are given up are no reason to begin anew.
+func TestNodesInGroupsInPlaceOfFewerServices(t *testing.T) {
+	for _, c := range []struct {
+		racks    int
+		mayGroup bool
+		byNode   bool
+	}{{5, true, true}, {5, false, false}, {0, true, false}} {
+		sc := newScope(&Source{}, scopeKey{})
+		set := watch.Set{}
+		for i := range 30 {
+			set.Add(watch.Query{Kind: watch.KindService, Name: fmt.Sprint("s", i)})
+		}
+		sc.cover(set, c.mayGroup)
+		var nodes []*api.Node
+		for i := range 40 {
+			node := &api.Node{Node: fmt.Sprint("n", i), ModifyIndex: 7, Meta: map[string]string{}}
+			if c.racks > 0 {
+				node.Meta["rack"] = fmt.Sprint(i % c.racks)
+			}
+			nodes = append(nodes, node)
+		}
+		sc.haveNodes(nodes, 10)
+		if values := sc.form(); (len(values) > 0) != c.byNode {
+			t.Errorf("%+v: groups %q", c, values)
+		}
+		l := next(t, sc, time.Now())
+		if l.byNode != c.byNode || len(asked(sc, l)) != l.all {
+			t.Errorf("%+v: nodes are asked: %v", c, l.byNode)
+		}
+		sc.ended(l, false)
+		sc.ungroup()
+		_ = sc.move(101, time.Now())
+		if l := next(t, sc, time.Now()); l.byNode != c.byNode {
+			t.Errorf("%+v: without groups others are asked than with them", c)
+		}
+		for i := range 20 {
+			sc.node(fmt.Sprint("m", i))
+		}
+		if l := next(t, sc, time.Now()); l.byNode {
+			t.Errorf("%+v: %d nodes are asked in place of 30 services", c, l.all)
+		}
 	}
 }
 

@@ -134,7 +134,7 @@ func (sc *scope) followPrefix(ctx context.Context, prefix string, tell func(watc
 		list, meta, err = sc.src.client.KV().List(prefix, opts)
 		return meta, err
 	}
-	return sc.follow(ctx, ask, func(index uint64) error {
+	return sc.follow(ctx, sc.asks(ask), func(index uint64) error {
 		now := make(map[string]uint64, len(list))
 		for _, pair := range list {
 			now[pair.Key] = pair.ModifyIndex

@@ -2,6 +2,7 @@ package consul
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,17 +22,19 @@ const (
 	pipelined = 8
 )
 
-// prober asks for the index of many small answers. It has connections of its own.
+// prober asks for the index of many small answers, over connections of its own. There each goroutine
+// reads what it has asked for, so it is woken once for an answer: with net/http that takes several.
 type prober struct {
 	src   *Source
 	conns chan *probing
 }
 
-// probing is one connection.
+// probing is one connection, for one goroutine at a time.
 type probing struct {
 	conn net.Conn // nil while there is none
 	in   *bufio.Reader
 	each time.Duration // that an answer of the last long batch took
+	body bytes.Buffer  // of the last answer of which it counts
 }
 
 func newProber(s *Source) *prober {
@@ -61,10 +64,18 @@ func (c *probing) close() {
 // probes are questions of which only the index of the answer counts. Its functions are called by
 // several goroutines.
 type probes struct {
-	few  bool                            // or nobody waits for them: one connection is enough
-	take func(most int) []string         // whom to ask next, none when that was all
-	path func(name string) string        // what follows /v1/
-	tell func(name string, index uint64) // called as soon as an index is known
+	few  bool                                         // or nobody waits for them: one connection is enough
+	take func(most int) []string                      // whom to ask next, none when that was all
+	path func(name string) string                     // what follows /v1/
+	tell func(name string, index uint64) (moved bool) // called as soon as an index is known
+	// look is called for those that moved, when the connection has nothing else under way.
+	look func(c *probing, name string, index uint64) error
+}
+
+// indexed is what has moved, and to which index.
+type indexed struct {
+	name  string
+	index uint64
 }
 
 // inTurn takes one after the other.
@@ -118,73 +129,123 @@ func (p *prober) probeFew(ctx context.Context, all probes) error {
 	}
 }
 
-// batch asks over a connection that is free.
-func (p *prober) batch(ctx context.Context, names []string, all probes) error {
+// over does something with a connection that is free.
+func (p *prober) over(do func(c *probing) error) error {
 	c := <-p.conns
 	defer func() { p.conns <- c }()
-	err := p.ask(ctx, c, names, all)
-	if err != nil {
-		c.close()
-	}
-	return err
+	return do(c)
 }
 
-// ask sends the requests of one batch, and reads the answers.
-func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes) error {
+// batch asks some, and looks at those that moved.
+func (p *prober) batch(ctx context.Context, names []string, all probes) error {
+	return p.over(func(c *probing) error {
+		moved, err := p.ask(ctx, c, names, all)
+		if err != nil {
+			c.close()
+		}
+		for _, m := range moved { // of which it is known now, whatever has become of the others
+			if failed := all.look(c, m.name, m.index); failed != nil {
+				return errors.Join(err, failed)
+			}
+		}
+		return err
+	})
+}
+
+// ask sends the requests of one batch, reads the answers, and gives those that moved.
+func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes) (moved []indexed, err error) {
 	var b []byte
 	for _, name := range names {
 		if err := p.src.admit(ctx); err != nil {
-			return err
+			return nil, err
 		}
-		b = append(append(append(append(b, "GET "...), p.src.target.prefix...), all.path(name)...), p.src.target.head...)
+		b = p.request(b, all.path(name))
 	}
 	again := c.conn != nil
-	if err := p.send(ctx, c, b); err != nil {
-		return err
+	if err := p.send(ctx, c, b, time.Now().Add(p.src.silence)); err != nil {
+		return nil, err
 	}
-	conn, sent := c.conn, time.Now()
-	defer context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })()
-	c.gather(ctx, len(names))
+	sent := time.Now()
+	defer c.endWith(ctx)()
 	for i, name := range names {
-		index, err := p.receive(ctx, c)
+		c.gather(ctx, len(names)-i)
+		r, err := p.receive(ctx, c, nil)
 		if err != nil && again && i == 0 { // the agent has closed it meanwhile, as it may
 			c.close()
 			return p.ask(ctx, c, names, all)
 		}
 		if err != nil {
-			return err
+			return moved, err
 		}
-		if i == len(names)-1 && i >= pipelined-1 {
-			c.each = time.Since(sent) / time.Duration(len(names))
+		if all.tell(name, r.index) {
+			moved = append(moved, indexed{name, r.index})
 		}
-		told := time.Now()
-		all.tell(name, index)
-		sent = sent.Add(time.Since(told)) // to tell may take requests of its own
-
 		if rest := names[i+1:]; c.conn == nil && len(rest) > 0 { // these will not be answered over this one
-			return p.ask(ctx, c, rest, all)
+			more, err := p.ask(ctx, c, rest, all)
+			return append(moved, more...), err
 		}
 	}
-	return nil
+	if len(names) >= pipelined {
+		c.each = time.Since(sent) / time.Duration(len(names))
+	}
+	return moved, nil
 }
 
-// gather lets answers gather for most of the time that a batch takes: to be woken for each of them
+// question asks one thing; the answer is read into body, if that is not nil. One that takes longer
+// than within is none.
+func (p *prober) question(ctx context.Context, c *probing, path string, within time.Duration, body *bytes.Buffer) (index uint64, err error) {
+	if err := p.src.admit(ctx); err != nil {
+		return 0, err
+	}
+	again, deadline := c.conn != nil, time.Now().Add(within)
+	if err := p.send(ctx, c, p.request(nil, path), deadline); err != nil {
+		return 0, err
+	}
+	stop := c.endWith(ctx)
+	r, err := p.receive(ctx, c, body)
+	stop()
+	if err == nil {
+		return r.index, nil
+	}
+	c.close()
+	if again && r.status == 0 && ctx.Err() == nil && time.Now().Before(deadline) { // it was closed meanwhile, as above
+		return p.question(ctx, c, path, within, body)
+	}
+	return 0, err
+}
+
+// request adds one for a path.
+func (p *prober) request(b []byte, path string) []byte {
+	t := p.src.target
+	return append(append(append(append(b, "GET "...), t.prefix...), path...), t.head...)
+}
+
+// endWith has what is under way fail when ctx ends.
+func (c *probing) endWith(ctx context.Context) (stop func() bool) {
+	conn := c.conn
+	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+}
+
+// gather lets answers gather for most of the time that they will take: to be woken for each of them
 // costs more than to read it.
 func (c *probing) gather(ctx context.Context, answers int) {
 	const least = time.Millisecond // the system does not wake us more precisely
-	if wait := c.each * time.Duration(answers) * 3 / 4; answers >= pipelined && wait >= least/2 {
+	if answers < pipelined/2 || c.in.Buffered() > 0 {
+		return
+	}
+	if wait := c.each * time.Duration(answers) * 3 / 4; wait >= least/4 {
 		sleep(ctx, min(wait, 4*least))
 	}
 }
 
 // send writes requests, over a new connection when there is none.
-func (p *prober) send(ctx context.Context, c *probing, b []byte) error {
+func (p *prober) send(ctx context.Context, c *probing, b []byte, deadline time.Time) error {
 	if c.conn == nil {
 		if err := p.dial(ctx, c); err != nil {
 			return p.src.explain(ctx, err)
 		}
 	}
-	_ = c.conn.SetDeadline(time.Now().Add(p.src.silence))
+	_ = c.conn.SetDeadline(deadline)
 	if _, err := c.conn.Write(b); err != nil {
 		c.close()
 		return p.src.explain(ctx, err)
@@ -215,29 +276,29 @@ func (p *prober) dial(ctx context.Context, c *probing) error {
 }
 
 // receive reads one answer.
-func (p *prober) receive(ctx context.Context, c *probing) (index uint64, err error) {
-	r, err := readReply(c.in)
+func (p *prober) receive(ctx context.Context, c *probing, body *bytes.Buffer) (reply, error) {
+	r, err := readReply(c.in, body)
 	var refused *refusal
 	switch {
 	case errors.As(err, &refused):
-		return 0, p.refused(ctx, refused)
+		return r, p.refused(ctx, refused)
 	case err != nil:
-		return 0, p.src.explain(ctx, err)
+		return r, p.src.explain(ctx, err)
 	case r.status == http.StatusTooManyRequests:
-		return 0, p.refused(ctx, &refusal{"HTTP status 429: " + p.src.firstLine(r.text)})
+		return r, p.refused(ctx, &refusal{"HTTP status 429: " + p.src.firstLine(r.text)})
 	case r.status != http.StatusOK:
-		return 0, fmt.Errorf("HTTP status %d: %s", r.status, p.src.firstLine(r.text))
+		return r, fmt.Errorf("HTTP status %d: %s", r.status, p.src.firstLine(r.text))
 	}
 	if r.closes {
 		c.close()
 	}
 	switch {
 	case p.src.lags(r.contact):
-		return 0, errLags
+		return r, errLags
 	case !r.indexed:
-		return 0, errors.New("the answer is not Consul's: it has no X-Consul-Index")
+		return r, errors.New("the answer is not Consul's: it has no X-Consul-Index")
 	}
-	return r.index, nil
+	return r, nil
 }
 
 // refused has the budget shrink: the agent does not take the connections of the prober.

@@ -36,10 +36,11 @@ func probedAt(t *testing.T, cfg Config, n int) (map[string]uint64, error) {
 	found := map[string]uint64{}
 	for range 2 { // the second time over the same connections
 		clear(found)
-		err = p.probe(t.Context(), probes{take: inTurn(names), path: func(name string) string { return "catalog/service/" + name + query }, tell: func(name string, index uint64) {
+		err = p.probe(t.Context(), probes{take: inTurn(names), path: func(name string) string { return "catalog/service/" + name + query }, tell: func(name string, index uint64) bool {
 			mu.Lock()
 			defer mu.Unlock()
 			found[name] = index
+			return false
 		}})
 	}
 	return found, err
@@ -172,7 +173,7 @@ func TestProbesEndWithTheirContext(t *testing.T) {
 		<-asked
 		cancel()
 	}()
-	err = p.probe(ctx, probes{take: inTurn(make([]string, 40)), path: func(string) string { return "x" }, tell: func(string, uint64) {}})
+	err = p.probe(ctx, probes{take: inTurn(make([]string, 40)), path: func(string) string { return "x" }, tell: func(string, uint64) bool { return false }})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}

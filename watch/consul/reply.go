@@ -21,8 +21,11 @@ type reply struct {
 }
 
 // readReply reads an answer. Thousands of them a second are alike, and small: such a one is taken as it
-// lies in the buffer, any other one is read by net/http.
-func readReply(in *bufio.Reader) (reply, error) {
+// lies in the buffer, any other one is read by net/http, and so is one of which the body counts.
+func readReply(in *bufio.Reader, body *bytes.Buffer) (reply, error) {
+	if body != nil {
+		return anyReply(in, body)
+	}
 	head, err := peekHead(in)
 	if err != nil {
 		return reply{}, err
@@ -34,7 +37,7 @@ func readReply(in *bufio.Reader) (reply, error) {
 		_, err = in.Discard(length)
 		return r, err
 	}
-	return anyReply(in)
+	return anyReply(in, nil)
 }
 
 // endOfHead is what follows the fields of an answer.
@@ -111,8 +114,8 @@ func (r *reply) setContact(text string) {
 	r.contact = time.Duration(ms) * time.Millisecond
 }
 
-// anyReply reads any answer.
-func anyReply(in *bufio.Reader) (r reply, err error) {
+// anyReply reads any answer, and what it has into body, if that is not nil.
+func anyReply(in *bufio.Reader, body *bytes.Buffer) (r reply, err error) {
 	resp, err := http.ReadResponse(in, nil)
 	if err != nil {
 		return r, err
@@ -126,6 +129,11 @@ func anyReply(in *bufio.Reader) (r reply, err error) {
 	}
 	r.indexed = r.setIndex(resp.Header.Get("X-Consul-Index"))
 	r.setContact(resp.Header.Get("X-Consul-Lastcontact"))
+	if body != nil {
+		body.Reset()
+		_, err = body.ReadFrom(resp.Body)
+		return r, err
+	}
 	_, err = io.Copy(io.Discard, resp.Body)
 	return r, err
 }

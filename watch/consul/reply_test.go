@@ -53,13 +53,13 @@ func TestReadReply(t *testing.T) {
 		}
 		for _, from := range []io.Reader{strings.NewReader(tc.text + plain), iotest.OneByteReader(strings.NewReader(tc.text + plain))} {
 			in := bufio.NewReaderSize(from, 4096)
-			if got, err := readReply(in); got != tc.want || err != nil {
+			if got, err := readReply(in, nil); got != tc.want || err != nil {
 				t.Errorf("%s: got %+v, %v, want %+v", name, got, err, tc.want)
 			}
 			if tc.want.status != 200 {
 				continue // net/http has left some of the body, as the connection is not used again
 			}
-			if got, err := readReply(in); got.index != 77 || err != nil {
+			if got, err := readReply(in, nil); got.index != 77 || err != nil {
 				t.Errorf("%s: the next one is %+v, %v", name, got, err)
 			}
 		}
@@ -69,7 +69,7 @@ func TestReadReply(t *testing.T) {
 func TestAReplyThatIsCutOff(t *testing.T) {
 	t.Parallel()
 	for n := range len(plain) {
-		if got, err := readReply(bufio.NewReader(strings.NewReader(plain[:n]))); err == nil || n < strings.Index(plain, "[]") && !errors.Is(err, io.ErrUnexpectedEOF) {
+		if got, err := readReply(bufio.NewReader(strings.NewReader(plain[:n])), nil); err == nil || n < strings.Index(plain, "[]") && !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("after %d bytes: %+v, %v", n, got, err)
 		}
 	}
@@ -82,7 +82,7 @@ func BenchmarkReadReply(b *testing.B) {
 	for b.Loop() {
 		in.Reset(strings.NewReader(text))
 		for range 100 {
-			if _, err := readReply(in); err != nil {
+			if _, err := readReply(in, nil); err != nil {
 				b.Fatal(err)
 			}
 		}

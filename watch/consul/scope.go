@@ -35,6 +35,7 @@ type wanted struct {
 type known struct {
 	nodes    map[string]*nodeState // by name
 	nodesAt  uint64                // index of the list of nodes
+	parted   bool                  // they could be watched in groups when they were first listed
 	checks   [2]map[checkKey]checkState
 	checksAt [2]uint64           // index of each list
 	listings map[string]*listing // by prefix

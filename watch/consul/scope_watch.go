@@ -54,18 +54,18 @@ func (sc *scope) watchCatalog(ctx context.Context, prober *prober, tell func(wat
 	}
 	nodes := make(chan struct{}) // closed when they are known
 	run(func(started func()) error {
-		return sc.followNodes(ctx, tell, move, sync.OnceFunc(func() { close(nodes); started() }))
+		return sc.followNodes(ctx, prober, tell, move, sync.OnceFunc(func() { close(nodes); started() }))
 	})
 	run(func(started func()) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-nodes:
-			return sc.watchGroups(ctx, move, started)
+			return sc.watchGroups(ctx, prober, move, started)
 		}
 	})
 	for which := range statuses {
-		run(func(started func()) error { return sc.followChecks(ctx, which, tell, started) })
+		run(func(started func()) error { return sc.followChecks(ctx, prober, which, tell, started) })
 	}
 	run(func(started func()) error { return sc.followTable(ctx, prober, move, started) })
 	run(func(started func()) error {

@@ -17,7 +17,7 @@ import (
 const mostScopes = 3
 
 // perScope is the number of connections that a scope takes beside the probers: for its
-// nodes, its services, and two kinds of checks. Now and then a prober lists a node over one more.
+// nodes, its services, and two kinds of checks.
 const perScope = 4
 
 // scopeKey is a part of the catalog that has indexes of its own.

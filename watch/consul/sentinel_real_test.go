@@ -21,14 +21,15 @@ import (
 // with the answers to questions of somebody else.
 func TestSentinelsNoticeEverything(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ nodes, racks, connections int }{
-		{12, 0, 40}, {200, 0, 40}, // fewer than services, and more
-		{30, 6, 100}, // in groups
+	for _, c := range []struct{ nodes, racks, connections, details int }{
+		{12, 0, 40, 1}, {200, 0, 40, 0}, // fewer than services, and more
+		{200, 0, 40, 1},                  // which are asked all the same
+		{30, 6, 100, 1}, {60, 6, 100, 0}, // in groups
 	} {
-		t.Run(fmt.Sprint(c.nodes, " nodes in ", c.racks, " racks"), func(t *testing.T) {
+		t.Run(fmt.Sprint(c.nodes, " nodes in ", c.racks, " racks, ", c.details, " asked for"), func(t *testing.T) {
 			t.Parallel()
 			agent := servers.RunConsul(t, servers.ConsulOptions{})
-			w := newWorld(t, agent, c.nodes, c.racks)
+			w := newWorld(t, agent, c.nodes, c.racks, c.details)
 			w.watch(c.connections)
 			w.same("at first")
 			for round := range 6 {
@@ -72,13 +73,16 @@ type world struct {
 
 const worldServices = 40
 
-func newWorld(t *testing.T, agent *servers.Consul, nodes, racks int) *world {
+func newWorld(t *testing.T, agent *servers.Consul, nodes, racks, details int) *world {
 	w := &world{
 		t: t, client: agent.Client, addr: agent.HTTPAddr, rand: rand.New(rand.NewPCG(uint64(nodes), 1)), nodes: nodes, racks: racks,
 		others: newSource(t, consul.Config{Address: agent.HTTPAddr, Connections: 8}), store: watch.NewStore(), log: &problems{},
 	}
 	w.fill()
-	w.queries = []watch.Query{{Kind: watch.KindServices}, {Kind: watch.KindNodes}, {Kind: watch.KindNode, Name: "n3"}}
+	w.queries = []watch.Query{{Kind: watch.KindServices}, {Kind: watch.KindNodes}}
+	for i := range details {
+		w.queries = append(w.queries, watch.Query{Kind: watch.KindNode, Name: w.node(3 + i)})
+	}
 	for i := range worldServices {
 		w.queries = append(w.queries, service(fmt.Sprintf("s%d", i)), service(fmt.Sprintf("s%d|any", i)), service(fmt.Sprintf("blue.s%d", i)))
 		w.queries = append(w.queries, watch.Query{Kind: watch.KindLookup, Name: fmt.Sprintf("app/k%d", i)}, watch.Query{Kind: watch.KindLookup, Name: fmt.Sprintf("app/sub/k%d/x", i)})

@@ -2,9 +2,7 @@ package consul
 
 import (
 	"context"
-	"errors"
 	"net/url"
-	"sync"
 	"time"
 
 	"github.com/ctmpl/ctmpl/watch"
@@ -47,24 +45,26 @@ func (sc *scope) sweep(ctx context.Context, prober *prober, moved <-chan struct{
 	}
 }
 
-// goRound makes the next lap, if there is anything to be found. next is the time to the one after it.
+// goRound makes laps as long as there is anything to be found. next is the time to the one that is to
+// come later.
 func (sc *scope) goRound(ctx context.Context, prober *prober, tell func(watch.Notice)) (next time.Duration, err error) {
-	l, next, err := sc.nextLap(time.Now())
-	if l == nil {
-		return next, err
+	for {
+		l, next, err := sc.nextLap(time.Now())
+		if l == nil {
+			return next, err
+		}
+		take := func(most int) []string { return sc.take(l, most) }
+		if l.byNode {
+			err = sc.askNodes(ctx, prober, l, take, tell)
+		} else {
+			sc.changedLists(tell)
+			err = sc.askServices(ctx, prober, l.calm(), take, tell)
+		}
+		if sc.ended(l, err != nil); err != nil {
+			return 0, err
+		}
+		sc.rest(l)
 	}
-	take := func(most int) []string { return sc.take(l, most) }
-	if l.byNode {
-		err = sc.askNodes(ctx, prober, l, take, tell)
-	} else {
-		sc.changedLists(tell)
-		err = sc.askServices(ctx, prober, l.calm(), take, tell)
-	}
-	sc.ended(l, err != nil)
-	if err == nil {
-		sleep(ctx, time.Until(l.begun.Add(max(shortestLap, time.Second*time.Duration(l.all)/mostPerSecond))))
-	}
-	return 0, err
 }
 
 // changedLists tells that the lists of services may have changed, now and then: it cannot
@@ -84,27 +84,23 @@ func (sc *scope) changedLists(tell func(watch.Notice)) {
 // lap only takes the measure.
 func (sc *scope) askNodes(ctx context.Context, prober *prober, l *lap, take func(int) []string, tell func(watch.Notice)) error {
 	query := sc.query(url.Values{"filter": {noService}})
-	var mu sync.Mutex
-	var failure error
-	err := prober.probe(ctx, probes{
+	return prober.probe(ctx, probes{
 		few:  l.calm() || len(l.names) <= mostFew,
 		take: take,
-		path: func(name string) string { return "catalog/node-services/" + url.PathEscape(name) + query },
-		tell: func(name string, index uint64) {
-			if !sc.elsewhere(l, name, index) {
-				return
-			}
-			err := sc.list(ctx, name, false, tell)
+		path: func(name string) string { return servicesOf(name) + query },
+		tell: func(name string, index uint64) bool { return sc.elsewhere(l, name, index) },
+		look: func(c *probing, name string, index uint64) error {
+			err := sc.list(ctx, prober, c, name, false, tell)
 			if err == nil {
 				sc.probed(name, index)
 			}
-			mu.Lock()
-			defer mu.Unlock()
-			failure = errors.Join(failure, err)
+			return err
 		},
 	})
-	return errors.Join(err, failure)
 }
+
+// servicesOf is where the services of a node are listed.
+func servicesOf(node string) string { return "catalog/node-services/" + url.PathEscape(node) }
 
 // noService is a filter that nearly no service passes, and that is read quickly.
 const noService = "Port==1"
@@ -142,7 +138,7 @@ func (sc *scope) askServices(ctx context.Context, prober *prober, calm bool, tak
 		few:  calm,
 		take: take,
 		path: func(name string) string { return "catalog/service/" + url.PathEscape(name) + query },
-		tell: func(name string, index uint64) {
+		tell: func(name string, index uint64) bool {
 			sc.mu.Lock()
 			sc.find(index)
 			found := sc.collect()
@@ -151,6 +147,7 @@ func (sc *scope) askServices(ctx context.Context, prober *prober, calm bool, tak
 			if len(found.set) > 0 {
 				tell(found.notice())
 			}
+			return false
 		},
 	})
 }
