@@ -23,18 +23,26 @@ const (
 )
 
 // prober asks for the index of many small answers, over connections of its own. There each goroutine
-// reads what it has asked for, so it is woken once for an answer: with net/http that takes several.
+// reads what it has asked for, so it is woken once for an answer, or for many: with net/http one answer
+// takes several.
 type prober struct {
 	src   *Source
 	conns chan *probing
+	sizes [3]size // of answers, by what they are for
 }
+
+const (
+	ofNodes = iota
+	ofServices
+	ofTable
+)
 
 // probing is one connection, for one goroutine at a time.
 type probing struct {
 	conn net.Conn // nil while there is none
 	in   *bufio.Reader
-	each time.Duration // that an answer of the last long batch took
-	body bytes.Buffer  // of the last answer of which it counts
+	wake func(bytes int) // sets how many there must be to wake us; nil where that cannot be set
+	body bytes.Buffer    // of the last answer of which it counts
 }
 
 func newProber(s *Source) *prober {
@@ -64,6 +72,7 @@ func (c *probing) close() {
 // probes are questions of which only the index of the answer counts. Its functions are called by
 // several goroutines.
 type probes struct {
+	kind int                                          // what they are for
 	few  bool                                         // or nobody waits for them: one connection is enough
 	take func(most int) []string                      // whom to ask next, none when that was all
 	path func(name string) string                     // what follows /v1/
@@ -162,13 +171,13 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		b = p.request(b, all.path(name))
 	}
 	again := c.conn != nil
-	if err := p.send(ctx, c, b, time.Now().Add(p.src.silence)); err != nil {
+	deadline := time.Now().Add(p.src.silence)
+	if err := p.send(ctx, c, b, deadline); err != nil {
 		return nil, err
 	}
-	sent := time.Now()
 	defer c.endWith(ctx)()
 	for i, name := range names {
-		c.gather(ctx, len(names)-i)
+		c.gather(ctx, p.sizes[all.kind].of(len(names)-i), deadline)
 		r, err := p.receive(ctx, c, nil)
 		if err != nil && again && i == 0 { // the agent has closed it meanwhile, as it may
 			c.close()
@@ -177,6 +186,7 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		if err != nil {
 			return moved, err
 		}
+		p.sizes[all.kind].learn(r.size)
 		if all.tell(name, r.index) {
 			moved = append(moved, indexed{name, r.index})
 		}
@@ -184,9 +194,6 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 			more, err := p.ask(ctx, c, rest, all)
 			return append(moved, more...), err
 		}
-	}
-	if len(names) >= pipelined {
-		c.each = time.Since(sent) / time.Duration(len(names))
 	}
 	return moved, nil
 }
@@ -226,18 +233,6 @@ func (c *probing) endWith(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }
 
-// gather lets answers gather for most of the time that they will take: to be woken for each of them
-// costs more than to read it.
-func (c *probing) gather(ctx context.Context, answers int) {
-	const least = time.Millisecond // the system does not wake us more precisely
-	if answers < pipelined/2 || c.in.Buffered() > 0 {
-		return
-	}
-	if wait := c.each * time.Duration(answers) * 3 / 4; wait >= least/4 {
-		sleep(ctx, min(wait, 4*least))
-	}
-}
-
 // send writes requests, over a new connection when there is none.
 func (p *prober) send(ctx context.Context, c *probing, b []byte, deadline time.Time) error {
 	if c.conn == nil {
@@ -272,6 +267,7 @@ func (p *prober) dial(ctx context.Context, c *probing) error {
 		conn = secure
 	}
 	c.conn, c.in = conn, bufio.NewReaderSize(conn, 16<<10)
+	c.wake = wakes(conn)
 	return nil
 }
 

@@ -111,6 +111,59 @@ func TestProbes(t *testing.T) {
 	}
 }
 
+// Answers that are smaller than any before, of which fewer bytes come than are waited for, and ones that
+// come late, are read all the same.
+func TestProbesGather(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		n := asked.Add(1)
+		w.Header().Set("X-Other", strings.Repeat("x", max(0, 400-int(n))))
+		if n%50 == 0 {
+			time.Sleep(gatherTime + gatherTime/2)
+		}
+		indexes(w, r)
+	}))
+	t.Cleanup(server.Close)
+	start := time.Now()
+	if found, err := probedAt(t, Config{Address: server.URL}, 300); err != nil || len(found) != 300 {
+		t.Fatalf("%d: %v", len(found), err)
+	}
+	t.Log(time.Since(start))
+}
+
+// Who waits for answers to gather does not wait for them when its context ends.
+func TestGatheringEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.URL.Path, "s20") {
+			cancel()
+			<-r.Context().Done()
+		}
+		indexes(w, r)
+	}))
+	t.Cleanup(server.Close)
+	src, err := New(Config{Address: server.URL})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProber(src)
+	defer p.close()
+	var names []string
+	for i := range 40 {
+		names = append(names, fmt.Sprint("s", i))
+	}
+	start := time.Now()
+	err = p.probe(ctx, probes{
+		few: true, take: inTurn(names), path: func(name string) string { return "catalog/service/" + name },
+		tell: func(string, uint64) bool { return false },
+	})
+	if !errors.Is(err, context.Canceled) || time.Since(start) > silence/2 {
+		t.Errorf("%v after %s", err, time.Since(start))
+	}
+}
+
 func TestProbesOfClosedConnections(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

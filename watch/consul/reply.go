@@ -18,6 +18,7 @@ type reply struct {
 	indexed bool          // it has an index
 	contact time.Duration // since the server has heard of the leader
 	closes  bool          // the agent closes the connection
+	size    int           // of all of it, in bytes; 0 when that is not known
 }
 
 // readReply reads an answer. Thousands of them a second are alike, and small: such a one is taken as it
@@ -34,6 +35,7 @@ func readReply(in *bufio.Reader, body *bytes.Buffer) (reply, error) {
 		if _, err := in.Discard(len(head)); err != nil {
 			return r, err
 		}
+		r.size = len(head) + length
 		_, err = in.Discard(length)
 		return r, err
 	}

@@ -85,6 +85,7 @@ func (sc *scope) changedLists(tell func(watch.Notice)) {
 func (sc *scope) askNodes(ctx context.Context, prober *prober, l *lap, take func(int) []string, tell func(watch.Notice)) error {
 	query := sc.query(url.Values{"filter": {noService}})
 	return prober.probe(ctx, probes{
+		kind: ofNodes,
 		few:  l.calm() || len(l.names) <= mostFew,
 		take: take,
 		path: func(name string) string { return servicesOf(name) + query },
@@ -135,6 +136,7 @@ func (sc *scope) probed(name string, index uint64) {
 func (sc *scope) askServices(ctx context.Context, prober *prober, calm bool, take func(int) []string, tell func(watch.Notice)) error {
 	query := sc.query(url.Values{"tag": {"ctmpl-none"}})
 	return prober.probe(ctx, probes{
+		kind: ofServices,
 		few:  calm,
 		take: take,
 		path: func(name string) string { return "catalog/service/" + url.PathEscape(name) + query },

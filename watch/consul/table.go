@@ -126,7 +126,7 @@ func (sc *scope) movedTo(index, before uint64) error {
 // poll gives the index of services and nodes.
 func (sc *scope) poll(ctx context.Context, prober *prober) (index uint64, err error) {
 	path := "catalog/services" + sc.query(url.Values{"node-meta": {"ctmpl-none:none"}})
-	err = prober.probe(ctx, probes{few: true, take: inTurn([]string{""}), path: func(string) string { return path }, tell: func(_ string, at uint64) bool { index = at; return false }})
+	err = prober.probe(ctx, probes{kind: ofTable, few: true, take: inTurn([]string{""}), path: func(string) string { return path }, tell: func(_ string, at uint64) bool { index = at; return false }})
 	return index, err
 }
 
