@@ -6,6 +6,7 @@ package main
 import (
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"syscall"
 )
@@ -16,9 +17,16 @@ func main() { os.Exit(run()) }
 // program that stands beside nginx all the time is to leave it the memory, and makes little.
 const garbage = 50
 
+// processors is how many of them it uses at once, unless GOMAXPROCS says: to hand the many small things
+// that are done for a change from one to another costs more than to do them, and nginx is to have the rest.
+const processors = 1
+
 func run() int {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbage)
+	}
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(processors)
 	}
 	arrived := make(chan os.Signal, 16)
 	// A closed standard output is an error of the write, not the end of the program,

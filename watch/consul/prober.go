@@ -15,11 +15,11 @@ import (
 
 const (
 	// probers is the number of connections for probes.
-	probers = 4
+	probers = 2
 	// pipelined is how many requests go over one of them before their answers are read
 	// (https://www.rfc-editor.org/rfc/rfc9112#name-pipelining): answers of two bytes cost
 	// more to wait for than to make.
-	pipelined = 8
+	pipelined = 12
 )
 
 // prober asks for the index of many small answers, over connections of its own. There each goroutine
@@ -128,7 +128,7 @@ func (p *prober) probe(ctx context.Context, all probes) error {
 // more often.
 func (p *prober) probeFew(ctx context.Context, all probes) error {
 	for {
-		names := all.take(4 * pipelined)
+		names := all.take(3 * pipelined)
 		if len(names) == 0 {
 			return nil
 		}
