@@ -45,10 +45,19 @@ func (x *execution) run(tmpl *template.Template, dot any) ([]byte, error) {
 	defer func() { x.out = before }()
 	x.out = &bounded{x: x, output: []byte{}}
 	if before == nil {
-		x.out.output = make([]byte, 0, x.t.size+x.t.size/32) // mostly it is about the same
+		x.out.output = x.t.takeSpare()
 	}
 	err := tmpl.Execute(x.out, dot)
 	return x.out.output, err
+}
+
+// takeSpare gives room for an output, which is mostly about as long as the last one.
+func (t *Template) takeSpare() []byte {
+	spare := t.spare
+	if t.spare = nil; cap(spare) >= t.size && spare != nil {
+		return spare[:0]
+	}
+	return make([]byte, 0, t.size+t.size/32)
 }
 
 // result is what an execution has given.

@@ -52,6 +52,7 @@ type Template struct {
 	memo  *memo  // nil where there is nothing to keep
 	reads *reads // what the last execution has read
 	size  int    // of the last output
+	spare []byte // is written over by the next one
 }
 
 // Result is what one execution gave.

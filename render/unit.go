@@ -43,6 +43,7 @@ type unit struct {
 	done     bool                  // has been rolled out, or shown, at least once
 	dueAt    time.Time             // zero when nothing is due
 	shown    []byte                // what was shown last, in place of a rollout
+	outputs  outputs               // see spare
 	latest   time.Time             // dueAt moves up to here while changes go on
 }
 
@@ -147,6 +148,7 @@ func (u *unit) canRun() bool {
 // answers are missing.
 func (u *unit) execute(ctx context.Context, store *watch.Store) (output []byte, ok bool, err error) {
 	u.dueAt = time.Time{}
+	u.tmpl.spare = u.spare()
 	result, err := u.tmpl.Execute(ctx, store)
 	if errors.Is(err, errStopped) {
 		return nil, false, nil // ctmpl stops: that is no failure of the template
@@ -159,6 +161,7 @@ func (u *unit) execute(ctx context.Context, store *watch.Store) (output []byte, 
 	u.moved = u.moved || u.partial || result.Moved
 	u.used, u.complete, u.partial = result.Used, result.Used, false
 	u.writes, u.version, u.facts, u.notes = result.Writes, result.Version, result.Facts, result.Notes
+	u.made(result.Output)
 	return result.Output, true, nil
 }
 

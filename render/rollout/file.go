@@ -40,6 +40,11 @@ type File struct {
 // defaultMode is the permission of a new file.
 const defaultMode fs.FileMode = 0o644
 
+// Holds tells whether the content of f is in the memory of another one.
+func (f File) Holds(content []byte) bool {
+	return cap(f.Content) > 0 && cap(content) > 0 && &f.Content[:1][0] == &content[:1][0]
+}
+
 // Differs tells whether the destination is not as f says, in content, mode or owner.
 func (f File) Differs() (bool, error) {
 	p, err := f.plan()

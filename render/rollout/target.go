@@ -91,6 +91,17 @@ func (t *Target) place(f File) {
 	t.placed[path] = f
 }
 
+// Holds tells whether the memory of a content is in use still, as what is in place is to be kept. No
+// rollout may be under way.
+func (t *Target) Holds(content []byte) bool {
+	for _, f := range t.placed {
+		if f.Holds(content) {
+			return true
+		}
+	}
+	return false
+}
+
 func (t *Target) placedCopy() map[string]File { return maps.Clone(t.placed) }
 
 func (t *Target) at(point string) {
