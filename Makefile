@@ -11,8 +11,9 @@ MODULES  = examples/grpc
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Without C libraries it runs on any Linux, and takes less memory.
 build: ## build bin/ctmpl
-	$(GO) build -o bin/ctmpl ./cmd/ctmpl
+	CGO_ENABLED=0 $(GO) build -o bin/ctmpl ./cmd/ctmpl
 
 demo: ## show what ctmpl does (with nginx where there is one)
 	@$(INSTALL) -optional nginx

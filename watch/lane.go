@@ -92,7 +92,9 @@ func (s *Scheduler) divide() (all int) {
 		l.turns.most = all / 4
 	case t.state == ready: // turns have what is idle, until the others need it
 		few := max(1, all/8) // for fetches, in any case
-		l.hot.most = all * 5 / 8
+		// The more connections the sentinel has, the sooner it notices changes, and the less is gained by
+		// one for a query itself.
+		l.hot.most = max(1, (all-t.connections)*5/8)
 		l.turns.most = min(len(l.turns.members), max(all/4, all-few-len(l.hot.members)))
 		l.fetches.most = max(few, all-l.turns.most-l.hot.most)
 	}

@@ -240,10 +240,10 @@ func TestSentinelFails(t *testing.T) {
 		for i, q := range queries {
 			r.Set(q, i)
 		}
-		pass(12 * time.Second)
+		pass(15 * time.Second)
 		r.hasAll(queries)
 		if n := sentinel.Watches(); n > 8 {
-			t.Errorf("%d tries in 12 s", n)
+			t.Errorf("%d tries in 15 s", n)
 		}
 		sentinel.FailWatch(nil)
 		for n := sentinel.Watches(); sentinel.Watches() == n; {

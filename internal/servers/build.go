@@ -14,7 +14,7 @@ import (
 )
 
 // Build builds programs of this repository into dir, each under the name of its
-// package. When ctx ends it is over at once, with the cause of that as its error: no
+// package, and without C libraries as make build does. When ctx ends it is over at once, with the cause of that as its error: no
 // compiler runs any more, and all that it leaves behind is in dir.
 func Build(ctx context.Context, dir string, packages ...string) error {
 	return BuildFrom(ctx, "", dir, packages...)
@@ -31,7 +31,7 @@ func BuildFrom(ctx context.Context, top, dir string, packages ...string) error {
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	// One that is stopped leaves its temporary files and its compilers behind.
-	cmd.Env = append(os.Environ(), "GOTMPDIR="+dir, "TMPDIR="+dir) // of go, of the C compiler
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOTMPDIR="+dir, "TMPDIR="+dir)
 	cmd.SysProcAttr = childAttr(syscall.SIGTERM)
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	cmd.WaitDelay = time.Second

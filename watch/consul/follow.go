@@ -269,7 +269,7 @@ func (sc *scope) haveNodes(list []*api.Node, index uint64) (notice watch.Notice,
 	for _, node := range list {
 		now[node.Node] = true
 		n := sc.node(node.Node)
-		if n.meta = node.Meta; n.modified != node.ModifyIndex {
+		if n.meta, n.group = node.Meta, node.Meta[sc.groups.key]; n.modified != node.ModifyIndex {
 			if !first {
 				changed = append(changed, node.Node)
 			}

@@ -46,6 +46,9 @@ func (sc *scope) form() (values []string) {
 	if sc.mayGroup && sc.nodesAreFewer() {
 		sc.groups.key, values = sc.parting()
 	}
+	for _, n := range sc.nodes {
+		n.group = n.meta[sc.groups.key]
+	}
 	sc.groups.count = len(values)
 	return values
 }
@@ -68,6 +71,9 @@ func (sc *scope) parts() map[string]map[string]int {
 	parts := map[string]map[string]int{}
 	for _, n := range sc.nodes {
 		for key, value := range n.meta {
+			if value == "" {
+				continue // such a node is in no group
+			}
 			if parts[key] == nil {
 				parts[key] = map[string]int{}
 			}
@@ -178,7 +184,7 @@ func (sc *scope) wake(value string, index uint64) {
 // wakened gives the nodes of the groups that showed a change.
 func (sc *scope) wakened() (names []string) {
 	for name, n := range sc.nodes {
-		if value, ok := n.meta[sc.groups.key]; ok && sc.groups.woken[value] {
+		if n.group != "" && sc.groups.woken[n.group] {
 			names = append(names, name)
 		}
 	}
@@ -190,7 +196,7 @@ func (sc *scope) sought(l *lap) {
 	shown := map[string]bool{}
 	for name := range l.moved {
 		if n := sc.nodes[name]; n != nil {
-			shown[n.meta[sc.groups.key]] = true
+			shown[n.group] = true
 		}
 	}
 	g := &sc.groups

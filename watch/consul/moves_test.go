@@ -365,3 +365,26 @@ func TestAMoveThatAGroupShows(t *testing.T) {
 		t.Errorf("an index that falls: %v", err)
 	}
 }
+
+// What a group shows takes the place of a look whether something has changed, as often as it does.
+func TestAMoveThatAGroupShowsIsALook(t *testing.T) {
+	sc := newScope(&Source{}, scopeKey{})
+	sc.polled = true
+	now := time.Now()
+	if wait := sc.untilPoll(now); wait > 0 {
+		t.Errorf("without groups it waits for %s", wait)
+	}
+	sc.groups = groups{formed: true, key: "rack", woken: map[string]bool{}}
+	sc.wake("1", 100)
+	if wait := sc.untilPoll(sc.movedAt); wait != groupPollGap {
+		t.Errorf("it waits for %s", wait)
+	}
+	if wait := sc.untilPoll(sc.movedAt.Add(groupPollGap)); wait > 0 {
+		t.Errorf("it waits for %s more", wait)
+	}
+	before := sc.movedAt
+	sc.wake("2", 99)
+	if sc.movedAt != before {
+		t.Error("an answer that was overtaken is a look")
+	}
+}

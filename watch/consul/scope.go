@@ -66,7 +66,8 @@ type nodeState struct {
 	index     uint64 // of its services, as probed
 	modified  uint64 // index of the node itself, 0 when that is not known
 	meta      map[string]string
-	complete  bool // instances are all that it has, not only those that answers had
+	group     string // "" for one in no group
+	complete  bool   // instances are all that it has, not only those that answers had
 	instances map[string]seen
 }
 

@@ -69,8 +69,21 @@ func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started
 			pause = sentinelPause
 		}
 		index = next
-		sleep(ctx, pause)
+		for ; pause > 0 && ctx.Err() == nil; pause = sc.untilPoll(time.Now()) {
+			sleep(ctx, pause)
+		}
 	}
+}
+
+// untilPoll is how long it is not looked whether something has changed since a group has shown that: it has
+// told the index then, and what changed elsewhere before leaves a gap.
+func (sc *scope) untilPoll(now time.Time) time.Duration {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if sc.groups.key == "" {
+		return 0
+	}
+	return sc.movedAt.Add(groupPollGap).Sub(now)
 }
 
 // pollable tells whether the index of an answer with nothing in it moves with all services
