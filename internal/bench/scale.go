@@ -37,8 +37,8 @@ func scales(ctx context.Context, dir string, programs programs, plan scalePlan, 
 // compared is what one scale gave.
 type compared struct {
 	peer, own *side
-	floor     []time.Duration // PUT to the answer of a bare blocking query
-	limited   string          // what the peer does on an agent with default limits
+	floor     floor
+	limited   string // what the peer does on an agent with default limits
 }
 
 // raised is a limit of the agent that lets the peer have a connection for each query.
@@ -57,7 +57,7 @@ func (p scalePlan) run(ctx context.Context, dir string, programs programs) (c co
 	}
 	defer func() { err = errors.Join(err, c.peer.agent.Stop()) }()
 	if p.full {
-		if c.floor, err = p.floor(ctx, c.own.registry()); err != nil {
+		if c.floor, err = p.floor(ctx, c.own.registry(), dir); err != nil {
 			return c, fmt.Errorf("a bare blocking query: %w", err)
 		}
 		c.onDefaults(ctx)

@@ -166,7 +166,8 @@ func (a *attempt) write() {
 	}
 	a.t.at("noted")
 	for i, s := range a.staged {
-		s.passing = s.plan.exists && !a.durable() // whoever renders it renders it anew then
+		// Whoever renders it renders it anew then, but for one that is to stay.
+		s.passing = s.plan.exists && !a.durable() && a.Pin == nil
 		if err := s.commit(a.t.Log); err != nil {
 			a.out.fail(StepWrite, s.file.Path, err)
 			a.out.Unwritten = append(a.out.Unwritten, s.file)

@@ -2,7 +2,10 @@ package consul
 
 import (
 	"context"
+	"errors"
+	"io"
 	"net"
+	"os"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -12,22 +15,27 @@ import (
 // than those before, or the agent is slow.
 const gatherTime = 100 * time.Millisecond
 
-// gather waits until so many bytes are there: to be woken for each of the answers costs more than to read
-// it.
-func (c *probing) gather(ctx context.Context, bytes int, deadline time.Time) {
+// gather waits until so many bytes are there, or some time has passed: to be woken for each of the answers
+// costs more than to read it.
+func (c *probing) gather(ctx context.Context, bytes int, deadline time.Time) error {
 	if c.wake == nil || bytes <= 1 || c.in.Buffered() > 0 {
-		return
+		return nil
 	}
 	c.wake(bytes)
+	defer c.wake(1)
 	_ = c.conn.SetReadDeadline(time.Now().Add(gatherTime))
-	if ctx.Err() == nil { // else it ends now, see endWith
-		_, _ = c.in.Peek(1) // whatever is wrong shows when the answer is read
+	if ctx.Err() != nil { // which may have set another deadline before, see endWith
+		return ctx.Err()
+	}
+	_, err := c.in.Peek(1)
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF // as net/http has it
+	}
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
 	}
 	_ = c.conn.SetReadDeadline(deadline)
-	if ctx.Err() != nil {
-		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
-	}
-	c.wake(1)
+	return ctx.Err()
 }
 
 // wakes gives a function that sets how many bytes have to have arrived to wake who waits for some, nil
@@ -52,13 +60,30 @@ func wakes(c net.Conn) func(bytes int) {
 	}
 }
 
-// size is the least that an answer of one kind had, in bytes; 0 while that is not known.
+// sizes are those of the answers of a batch, in bytes.
+type sizes struct {
+	least   int
+	unknown bool // one of them
+	count   int
+}
+
+func (s *sizes) add(bytes int) {
+	if s.unknown = s.unknown || bytes == 0; s.count == 0 || bytes < s.least {
+		s.least = bytes
+	}
+	s.count++
+}
+
+// size is the least that an answer of one kind had in the last batch, in bytes; 0 when that is not known.
 type size struct{ least atomic.Int64 }
 
-// learn takes in the size of an answer, which is 0 when it is not known.
-func (s *size) learn(bytes int) {
-	if least := s.least.Load(); bytes > 0 && (least == 0 || int64(bytes) < least) {
-		s.least.Store(int64(bytes)) // of two at the same time either will do
+// learn takes in a batch. One answer alone has nothing to gather with.
+func (s *size) learn(batch sizes) {
+	if batch.unknown {
+		batch.least = 0
+	}
+	if batch.count > 1 {
+		s.least.Store(int64(batch.least))
 	}
 }
 

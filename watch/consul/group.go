@@ -145,23 +145,26 @@ func (sc *scope) followGroups(ctx context.Context, prober *prober, values []stri
 // followGroup notes each change in a group, over a connection for that.
 func (sc *scope) followGroup(ctx context.Context, prober *prober, key, value string, begun, moved func()) error {
 	var last uint64
-	var asked time.Time
 	c := &probing{}
 	defer c.close()
 	ask := func(ctx context.Context, after uint64) (uint64, error) {
-		asked = time.Now()
 		hold, limit := sc.wait(after)
 		query := url.Values{"node-meta": {key + ":" + value}, "filter": {"ServicePort==1"}} // an empty list will do
 		if after > 0 {
 			query.Set("index", strconv.FormatUint(after, 10))
 			query.Set("wait", strconv.FormatInt(hold.Milliseconds(), 10)+"ms")
 		}
-		return prober.question(ctx, c, "catalog/services"+sc.query(query), limit, nil)
+		before := c.sent
+		index, err := prober.question(ctx, c, "catalog/services"+sc.query(query), limit, nil)
+		if rest := time.Until(c.sent.Add(hold + hold/16)); ctx.Err() != nil && c.sent != before && rest > 0 {
+			sc.src.transport.budget.keep(rest) // it has its place at the agent until then, see linger
+		}
+		return index, err
 	}
 	return sc.follow(ctx, ask, func(index uint64) error {
 		begun()
 		// The index is that of all services: at the end of a wait it may be another one, too.
-		if first := last == 0; !first && index != last && time.Since(asked) < sc.holdTime() {
+		if first := last == 0; !first && index != last && time.Since(c.sent) < sc.holdTime() {
 			sc.wake(value, index)
 			moved()
 		}

@@ -36,7 +36,8 @@ type lap struct {
 	closes  bool
 	seeks   bool // a change that is known to be there
 	overdue bool
-	groups  int // that showed a change, of whose nodes some are asked; 0 when it is not for groups
+	groups  int             // that showed a change, of whose nodes some are asked; 0 when it is not for groups
+	woken   map[string]bool // these groups
 
 	asked int
 	moved map[string]uint64 // the indexes of nodes that were other ones
@@ -130,7 +131,7 @@ func (sc *scope) fill(l *lap) {
 	var all []string
 	switch {
 	case l.groups > 0:
-		all = sc.wakened()
+		all, l.woken = sc.wakened(), maps.Clone(sc.groups.woken)
 		clear(sc.groups.woken)
 	case l.byNode:
 		all = slices.Collect(maps.Keys(sc.nodes))
@@ -181,6 +182,9 @@ func (sc *scope) ended(l *lap, failed bool) {
 	defer sc.mu.Unlock()
 	if failed {
 		clear(sc.at)
+		if sc.groups.woken != nil {
+			maps.Copy(sc.groups.woken, l.woken)
+		}
 		return
 	}
 	if l.groups > 0 {
@@ -202,11 +206,12 @@ func (sc *scope) ended(l *lap, failed bool) {
 	}
 }
 
-// rest has the next lap begin some time after this one.
-func (sc *scope) rest(l *lap) {
+// rest has the next lap begin some time after this one, and gives the time.
+func (sc *scope) rest(l *lap) time.Time {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	sc.restUntil = l.begun.Add(max(shortestLap, time.Second*time.Duration(l.all)/mostPerSecond))
+	return sc.restUntil
 }
 
 // oneIndex tells whether nodes seem to have one index together. That each has its own is not

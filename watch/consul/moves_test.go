@@ -99,7 +99,9 @@ func TestLapsAreApart(t *testing.T) {
 	l := next(t, sc, now)
 	asked(sc, l)
 	sc.ended(l, false)
-	sc.rest(l)
+	if until := sc.rest(l); !until.Equal(now.Add(shortestLap)) {
+		t.Errorf("it rests until %s after its beginning", until.Sub(now))
+	}
 	if l, wait, err := sc.nextLap(now); l != nil || wait < closing/2 || err != nil {
 		t.Errorf("%v, %s, %v: there is nothing to be found", l, wait, err)
 	}
@@ -298,6 +300,22 @@ func TestAGroupThatShowsAChangeIsAskedFirst(t *testing.T) {
 	if l := next(t, sc, time.Now().Add(groupTime)); l == nil || len(asked(sc, l)) != 10 {
 		t.Error("a change that no group shows is not sought everywhere")
 	}
+}
+
+// What a group has shown is sought again after a lap that has failed.
+func TestALapForAGroupFails(t *testing.T) {
+	sc := grouped(t)
+	sc.form()
+	sc.groups.woken["3"] = true
+	l := next(t, sc, time.Now())
+	sc.ended(l, true)
+	if names := asked(sc, next(t, sc, time.Now())); !slices.Equal(names, []string{"n3"}) {
+		t.Errorf("asked %q", names)
+	}
+	sc.groups.woken["3"] = true
+	l = next(t, sc, time.Now())
+	sc.ungroup()
+	sc.ended(l, true) // there are none any more
 }
 
 func TestGroupsThatShowNothing(t *testing.T) {

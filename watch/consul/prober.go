@@ -43,6 +43,7 @@ type probing struct {
 	in   *bufio.Reader
 	wake func(bytes int) // sets how many there must be to wake us; nil where that cannot be set
 	body bytes.Buffer    // of the last answer of which it counts
+	sent time.Time       // when something was written last
 }
 
 func newProber(s *Source) *prober {
@@ -171,14 +172,14 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		b = p.request(b, all.path(name))
 	}
 	again := c.conn != nil
-	deadline := time.Now().Add(p.src.silence)
-	if err := p.send(ctx, c, b, deadline); err != nil {
+	deadline, err := p.send(ctx, c, b, p.src.silence)
+	if err != nil {
 		return nil, err
 	}
 	defer c.endWith(ctx)()
+	var batch sizes
 	for i, name := range names {
-		c.gather(ctx, p.sizes[all.kind].of(len(names)-i), deadline)
-		r, err := p.receive(ctx, c, nil)
+		r, err := p.next(ctx, c, p.sizes[all.kind].of(len(names)-i), deadline)
 		if err != nil && again && i == 0 { // the agent has closed it meanwhile, as it may
 			c.close()
 			return p.ask(ctx, c, names, all)
@@ -186,7 +187,7 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		if err != nil {
 			return moved, err
 		}
-		p.sizes[all.kind].learn(r.size)
+		batch.add(r.size)
 		if all.tell(name, r.index) {
 			moved = append(moved, indexed{name, r.index})
 		}
@@ -195,17 +196,27 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 			return append(moved, more...), err
 		}
 	}
+	p.sizes[all.kind].learn(batch)
 	return moved, nil
 }
 
+// next reads an answer of a batch, once so many bytes of it are there.
+func (p *prober) next(ctx context.Context, c *probing, bytes int, deadline time.Time) (reply, error) {
+	if err := c.gather(ctx, bytes, deadline); err != nil {
+		return reply{}, p.broken(ctx, err)
+	}
+	return p.receive(ctx, c, nil)
+}
+
 // question asks one thing; the answer is read into body, if that is not nil. One that takes longer
-// than within is none.
+// than within, over a connection, is none.
 func (p *prober) question(ctx context.Context, c *probing, path string, within time.Duration, body *bytes.Buffer) (index uint64, err error) {
 	if err := p.src.admit(ctx); err != nil {
 		return 0, err
 	}
-	again, deadline := c.conn != nil, time.Now().Add(within)
-	if err := p.send(ctx, c, p.request(nil, path), deadline); err != nil {
+	again := c.conn != nil
+	deadline, err := p.send(ctx, c, p.request(nil, path), within)
+	if err != nil {
 		return 0, err
 	}
 	stop := c.endWith(ctx)
@@ -233,19 +244,26 @@ func (c *probing) endWith(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 }
 
-// send writes requests, over a new connection when there is none.
-func (p *prober) send(ctx context.Context, c *probing, b []byte, deadline time.Time) error {
+// send writes requests, over a new connection when there is none, and gives the time until which answers
+// are waited for.
+func (p *prober) send(ctx context.Context, c *probing, b []byte, within time.Duration) (deadline time.Time, err error) {
+	again := c.conn != nil
 	if c.conn == nil {
 		if err := p.dial(ctx, c); err != nil {
-			return p.src.explain(ctx, err)
+			return time.Time{}, p.src.explain(ctx, err)
 		}
 	}
+	c.sent = time.Now()
+	deadline = c.sent.Add(within)
 	_ = c.conn.SetDeadline(deadline)
 	if _, err := c.conn.Write(b); err != nil {
 		c.close()
-		return p.src.explain(ctx, err)
+		if again && ctx.Err() == nil { // the agent has closed it meanwhile
+			return p.send(ctx, c, b, within)
+		}
+		return time.Time{}, p.src.explain(ctx, err)
 	}
-	return nil
+	return deadline, nil
 }
 
 func (p *prober) dial(ctx context.Context, c *probing) error {
@@ -260,7 +278,9 @@ func (p *prober) dial(ctx context.Context, c *probing) error {
 			config.ServerName, _, _ = net.SplitHostPort(target.address)
 		}
 		secure := tls.Client(conn, config)
-		if err := secure.HandshakeContext(ctx); err != nil {
+		timed, cancel := context.WithTimeout(ctx, p.src.silence)
+		defer cancel()
+		if err := secure.HandshakeContext(timed); err != nil {
 			_ = conn.Close()
 			return err
 		}
@@ -274,12 +294,9 @@ func (p *prober) dial(ctx context.Context, c *probing) error {
 // receive reads one answer.
 func (p *prober) receive(ctx context.Context, c *probing, body *bytes.Buffer) (reply, error) {
 	r, err := readReply(c.in, body)
-	var refused *refusal
 	switch {
-	case errors.As(err, &refused):
-		return r, p.refused(ctx, refused)
 	case err != nil:
-		return r, p.src.explain(ctx, err)
+		return r, p.broken(ctx, err)
 	case r.status == http.StatusTooManyRequests:
 		return r, p.refused(ctx, &refusal{"HTTP status 429: " + p.src.firstLine(r.text)})
 	case r.status != http.StatusOK:
@@ -295,6 +312,15 @@ func (p *prober) receive(ctx context.Context, c *probing, body *bytes.Buffer) (r
 		return r, errors.New("the answer is not Consul's: it has no X-Consul-Index")
 	}
 	return r, nil
+}
+
+// broken explains why nothing can be read.
+func (p *prober) broken(ctx context.Context, err error) error {
+	var refused *refusal
+	if errors.As(err, &refused) {
+		return p.refused(ctx, refused)
+	}
+	return p.src.explain(ctx, err)
 }
 
 // refused has the budget shrink: the agent does not take the connections of the prober.

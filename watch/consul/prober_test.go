@@ -1,6 +1,7 @@
 package consul
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -130,6 +131,72 @@ func TestProbesGather(t *testing.T) {
 		t.Fatalf("%d: %v", len(found), err)
 	}
 	t.Log(time.Since(start))
+}
+
+// An agent that refuses a connection over which answers are to gather refuses it, and nothing else.
+func TestRefusedWhileAnswersGather(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for n := 0; ; n++ {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			if n > 0 {
+				fmt.Fprint(c, "HTTP/1.1 429 Too Many Requests\r\nContent-Length: 8\r\nConnection: close\r\n\r\ntoo many")
+				_ = c.(*net.TCPConn).CloseWrite()
+				continue
+			}
+			in := bufio.NewReader(c)
+			for range 36 { // a batch
+				if _, err := http.ReadRequest(in); err == nil {
+					fmt.Fprint(c, "HTTP/1.1 200 OK\r\nX-Consul-Index: 7\r\nContent-Length: 2\r\n\r\n[]")
+				}
+			}
+			_ = c.Close()
+		}
+	}()
+	src, err := New(Config{Address: listener.Addr().String()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProber(src)
+	defer p.close()
+	names := make([]string, 72)
+	err = p.probe(t.Context(), probes{
+		few: true, take: inTurn(names), path: func(string) string { return "x" }, tell: func(string, uint64) bool { return false },
+	})
+	if !errors.Is(err, watch.ErrRefused) {
+		t.Errorf("%v is no refusal", err)
+	}
+}
+
+// An agent that does not shake hands is given up.
+func TestProbesOfAnAgentThatIsSilent(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // which accepts nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	for _, scheme := range []string{"http", "https"} {
+		src, err := New(Config{Address: scheme + "://" + listener.Addr().String()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		src.silence = 100 * time.Millisecond
+		p := newProber(src)
+		_, err = p.question(t.Context(), &probing{}, "x", src.silence, nil)
+		if err == nil || t.Context().Err() != nil {
+			t.Errorf("%s: %v", scheme, err)
+		}
+		p.close()
+	}
 }
 
 // Who waits for answers to gather does not wait for them when its context ends.

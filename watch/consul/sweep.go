@@ -45,26 +45,28 @@ func (sc *scope) sweep(ctx context.Context, prober *prober, moved <-chan struct{
 	}
 }
 
-// goRound makes laps as long as there is anything to be found. next is the time to the one that is to
-// come later.
+// goRound makes the next lap, if there is anything to be found. next is the time to the one after it.
 func (sc *scope) goRound(ctx context.Context, prober *prober, tell func(watch.Notice)) (next time.Duration, err error) {
-	for {
-		l, next, err := sc.nextLap(time.Now())
-		if l == nil {
-			return next, err
-		}
-		take := func(most int) []string { return sc.take(l, most) }
-		if l.byNode {
-			err = sc.askNodes(ctx, prober, l, take, tell)
-		} else {
-			sc.changedLists(tell)
-			err = sc.askServices(ctx, prober, l.calm(), take, tell)
-		}
-		if sc.ended(l, err != nil); err != nil {
-			return 0, err
-		}
-		sc.rest(l)
+	l, next, err := sc.nextLap(time.Now())
+	if l == nil {
+		return next, err
 	}
+	take := func(most int) []string { return sc.take(l, most) }
+	if l.byNode {
+		err = sc.askNodes(ctx, prober, l, take, tell)
+	} else {
+		sc.changedLists(tell)
+		err = sc.askServices(ctx, prober, l.calm(), take, tell)
+	}
+	if sc.ended(l, err != nil); err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	if !now.Before(sc.rest(l)) {
+		return 0, nil
+	}
+	_, next, err = sc.nextLap(now) // none yet; mostly there is nothing left to be found
+	return next, err
 }
 
 // changedLists tells that the lists of services may have changed, now and then: it cannot
