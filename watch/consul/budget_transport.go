@@ -42,13 +42,14 @@ type counted struct {
 	few    *http.Transport // the same, with fewer connections, while sentinels look after the queries
 	h2     *pool           // for HTTPS, as long as HTTP/2 may be spoken
 
+	atOnce   time.Duration
 	watching atomic.Bool         // few is used
 	cut      atomic.Pointer[cut] // the last one
 }
 
 // newCounted makes it of a transport that is set up, for the URLs of a host, and counts its connections.
 func newCounted(b *budget, tr *http.Transport, host string) *counted {
-	c := &counted{budget: b, plain: tr}
+	c := &counted{budget: b, plain: tr, atOnce: atOnce}
 	dial := tr.DialContext
 	tr.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		if err := c.room(ctx); err != nil {
@@ -157,7 +158,7 @@ func (c *counted) RoundTrip(req *http.Request) (*http.Response, error) {
 		c.budget.answered(resp.ProtoMajor)
 	case errors.As(err, &refused):
 		return nil, c.shrink(req.Context(), began, refused)
-	case c.budget.https && !sent && time.Since(start) < atOnce && brokenOff(err): // over plain HTTP it can be read
+	case c.budget.https && !sent && time.Since(start) < c.atOnce && brokenOff(err): // over plain HTTP it can be read
 		return nil, c.shrink(req.Context(), began, err)
 	}
 	return resp, err

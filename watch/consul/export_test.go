@@ -26,6 +26,9 @@ func (s *Source) SetPatrol(d time.Duration) { s.patrol = d }
 // Compresses tells whether answers are asked for in a compressed form.
 func (s *Source) Compresses() bool { return !s.transport.plain.DisableCompression }
 
+// SetAtOnce sets how early a connection of HTTPS breaks that was never taken, for a machine that is slow.
+func (s *Source) SetAtOnce(d time.Duration) { s.transport.atOnce = d }
+
 // SetPing sets how soon a connection of HTTP/2 that is dead is noticed, before there is one.
 func (s *Source) SetPing(d time.Duration) {
 	s.transport.h2.tr.HTTP2 = &http.HTTP2Config{SendPingTimeout: d, PingTimeout: d}

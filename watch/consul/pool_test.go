@@ -190,11 +190,14 @@ func TestRefusedOverHTTP2(t *testing.T) {
 	l := &limited{most: 8, open: map[net.Conn]bool{}}
 	agent := newHolding(t, func(s *httptest.Server) { s.Config.ConnState = l.state })
 	log := &problems{}
-	src := agent.source(t, consul.Config{Log: slog.New(log)})
+	src := agent.source(t, consul.Config{Log: slog.New(log)}, func(src *consul.Source) { src.SetAtOnce(deadline) })
 	agent.ask(t, src, 1200, 1200)
 	end := agent.ask(t, src, 1800, 1600)
 	servers.Eventually(t, deadline, func() error {
 		if n := src.Budget(); n > 8*200 || n < 800 {
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, _ = src.Fetch(ctx, lookup("a"), 7, time.Minute) // one more, as what was refused is asked again
 			return fmt.Errorf("%d queries at once of an agent that takes 8 connections", n)
 		}
 		return nil
