@@ -45,16 +45,17 @@ func (x *execution) run(tmpl *template.Template, dot any) ([]byte, error) {
 	defer func() { x.out = before }()
 	x.out = &bounded{x: x, output: []byte{}}
 	if before == nil {
-		x.out.output = x.t.takeSpare()
+		x.out.output = x.t.room()
 	}
 	err := tmpl.Execute(x.out, dot)
 	return x.out.output, err
 }
 
-// takeSpare gives room for an output, which is mostly about as long as the last one.
-func (t *Template) takeSpare() []byte {
+// room gives room for an output, which is mostly about as long as the last one: the spare, if there is one.
+func (t *Template) room() []byte {
 	spare := t.spare
-	if t.spare = nil; cap(spare) >= t.size && spare != nil {
+	t.spare = nil
+	if spare != nil && cap(spare) >= t.size {
 		return spare[:0]
 	}
 	return make([]byte, 0, t.size+t.size/32)

@@ -29,7 +29,7 @@ func (u *unit) spare() []byte {
 	}
 	list := u.outputs.list
 	i := slices.IndexFunc(list, func(output []byte) bool {
-		return !u.target.has(output) && !(rollout.File{Content: u.shown}).Holds(output)
+		return !u.target.has(output) && !(rollout.File{Content: u.shown}).SharesMemory(output)
 	})
 	if i < 0 {
 		return nil
@@ -52,7 +52,7 @@ func (u *unit) made(output []byte) {
 func (t *target) has(output []byte) bool {
 	for _, list := range [][]ready{t.ready, t.flying, t.failed} {
 		for _, r := range list {
-			if slices.ContainsFunc(r.files, func(f rollout.File) bool { return f.Holds(output) }) {
+			if slices.ContainsFunc(r.files, func(f rollout.File) bool { return f.SharesMemory(output) }) {
 				return true
 			}
 		}

@@ -14,8 +14,9 @@ import (
 )
 
 // Build builds programs of this repository into dir, each under the name of its
-// package, and without C libraries as make build does. When ctx ends it is over at once, with the cause of that as its error: no
-// compiler runs any more, and all that it leaves behind is in dir.
+// package, and without C libraries, as make build does. When ctx ends it is over at
+// once, with the cause of that as its error: no compiler runs any more, and all that
+// it leaves behind is in dir.
 func Build(ctx context.Context, dir string, packages ...string) error {
 	return BuildFrom(ctx, "", dir, packages...)
 }

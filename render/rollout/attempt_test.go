@@ -317,3 +317,32 @@ func (r *rig) kill(content string, n int) (point string, done bool) {
 	r.roll(content)
 	return "", true
 }
+
+// The file before may be there after a power failure only where somebody renders it anew.
+func TestWhatAPowerFailureMayUndo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out")
+	for name, tc := range map[string]struct {
+		before string
+		change Change
+		want   bool
+	}{
+		"plain":         {"old", Change{}, true},
+		"a new file":    {"", Change{}, false},
+		"durable":       {"old", Change{Durable: true}, false},
+		"one to return": {"old", Change{Pin: RolledBack(1)}, false},
+	} {
+		_ = os.Remove(path)
+		if tc.before != "" {
+			if err := os.WriteFile(path, []byte(tc.before), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		tc.change.Files = []File{{Path: path, Content: []byte("new"), UID: -1, GID: -1}}
+		a := &attempt{Change: tc.change, t: &Target{Log: quiet}}
+		a.prepare(t.Context())
+		if len(a.staged) != 1 || a.staged[0].passing != tc.want || len(a.out.Errs) > 0 {
+			t.Errorf("%s: %+v, %v", name, a.staged, a.out.Errs)
+		}
+		a.close()
+	}
+}

@@ -40,8 +40,8 @@ type File struct {
 // defaultMode is the permission of a new file.
 const defaultMode fs.FileMode = 0o644
 
-// Holds tells whether the content of f is in the memory of another one.
-func (f File) Holds(content []byte) bool {
+// SharesMemory tells whether the content of f is in the memory of another one.
+func (f File) SharesMemory(content []byte) bool {
 	return cap(f.Content) > 0 && cap(content) > 0 && &f.Content[:1][0] == &content[:1][0]
 }
 

@@ -95,7 +95,7 @@ func (t *Target) place(f File) {
 // rollout may be under way.
 func (t *Target) Holds(content []byte) bool {
 	for _, f := range t.placed {
-		if f.Holds(content) {
+		if f.SharesMemory(content) {
 			return true
 		}
 	}

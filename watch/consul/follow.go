@@ -208,7 +208,7 @@ type nodeList struct {
 // listAll reads the services of nodes, all of which may have changed.
 func (sc *scope) listAll(ctx context.Context, prober *prober, nodes []string, tell func(watch.Notice)) error {
 	for _, node := range nodes {
-		err := prober.over(func(c *probing) error { return sc.list(ctx, prober, c, node, true, tell) })
+		err := prober.over(ctx, func(c *probing) error { return sc.list(ctx, prober, c, node, true, tell) })
 		if err != nil {
 			return err
 		}

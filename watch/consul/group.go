@@ -203,7 +203,7 @@ func (sc *scope) sought(l *lap) {
 		}
 	}
 	g := &sc.groups
-	g.vain = max(0, g.vain+l.groups-len(shown)*(1+forTruth))
+	g.vain = max(0, g.vain+len(l.woken)-len(shown)*(1+forTruth))
 	if g.vain >= mostVain && g.disband != nil {
 		g.disband()
 	}

@@ -36,8 +36,7 @@ type lap struct {
 	closes  bool
 	seeks   bool // a change that is known to be there
 	overdue bool
-	groups  int             // that showed a change, of whose nodes some are asked; 0 when it is not for groups
-	woken   map[string]bool // these groups
+	woken   map[string]bool // the groups that showed a change, of whose nodes some are asked; none when it is not for groups
 
 	asked int
 	moved map[string]uint64 // the indexes of nodes that were other ones
@@ -60,12 +59,11 @@ func (sc *scope) nextLap(now time.Time) (l *lap, wait time.Duration, err error) 
 	closesAt, owed := sc.closes(rest)
 	l.closes, l.seeks = owed && !now.Before(closesAt), open
 	l.overdue = owed && now.After(closesAt.Add(rest))
-	woken := len(sc.groups.woken)
 	switch {
 	case !sc.looked:
 		l.due, l.must = now, now
-	case sc.byNode && woken > 0 && !l.overdue && !sc.unexplainedAt(now.Add(-closing)): // changes without end must not keep the rest from its turn
-		l.groups, l.due, l.closes = woken, now, false
+	case sc.byNode && len(sc.groups.woken) > 0 && !l.overdue && !sc.unexplainedAt(now.Add(-closing)): // changes without end must not keep the rest from its turn
+		l.woken, l.due, l.closes = maps.Clone(sc.groups.woken), now, false
 	case l.closes:
 		l.must = now.Add(-rest / 2)
 		l.due = later(l.must, step.at)
@@ -130,8 +128,8 @@ func (sc *scope) nodesAreFewer() bool {
 func (sc *scope) fill(l *lap) {
 	var all []string
 	switch {
-	case l.groups > 0:
-		all, l.woken = sc.wakened(), maps.Clone(sc.groups.woken)
+	case len(l.woken) > 0:
+		all = sc.wakened()
 		clear(sc.groups.woken)
 	case l.byNode:
 		all = slices.Collect(maps.Keys(sc.nodes))
@@ -168,7 +166,7 @@ func (sc *scope) take(l *lap, most int) []string {
 // over tells whether what the lap seeks has been found.
 func (sc *scope) over(l *lap) bool {
 	switch {
-	case l.groups > 0 || sc.unexplainedAt(l.due): // the move may not have been noticed yet
+	case len(l.woken) > 0 || sc.unexplainedAt(l.due): // the move may not have been noticed yet
 		return false
 	case l.closes && !l.overdue && len(sc.groups.woken) > 0:
 		return true // the rest can wait
@@ -187,7 +185,7 @@ func (sc *scope) ended(l *lap, failed bool) {
 		}
 		return
 	}
-	if l.groups > 0 {
+	if len(l.woken) > 0 {
 		sc.sought(l)
 		return
 	}

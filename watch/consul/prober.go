@@ -139,16 +139,20 @@ func (p *prober) probeFew(ctx context.Context, all probes) error {
 	}
 }
 
-// over does something with a connection that is free.
-func (p *prober) over(do func(c *probing) error) error {
-	c := <-p.conns
-	defer func() { p.conns <- c }()
-	return do(c)
+// over does something with a connection, as soon as one is free.
+func (p *prober) over(ctx context.Context, do func(c *probing) error) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case c := <-p.conns:
+		defer func() { p.conns <- c }()
+		return do(c)
+	}
 }
 
 // batch asks some, and looks at those that moved.
 func (p *prober) batch(ctx context.Context, names []string, all probes) error {
-	return p.over(func(c *probing) error {
+	return p.over(ctx, func(c *probing) error {
 		moved, err := p.ask(ctx, c, names, all)
 		if err != nil {
 			c.close()

@@ -22,18 +22,14 @@ import (
 // probedAt asks a server for n indexes through a source.
 func probedAt(t *testing.T, cfg Config, n int) (map[string]uint64, error) {
 	t.Helper()
-	src, err := New(cfg)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := newProber(src)
-	defer p.close()
-	query := src.target.query(scopeKey{}, false, url.Values{"tag": {"none"}})
+	p := proberOf(t, cfg)
+	query := p.src.target.query(scopeKey{}, false, url.Values{"tag": {"none"}})
 	var names []string
 	for i := range n {
 		names = append(names, fmt.Sprint("s", i))
 	}
 	var mu sync.Mutex
+	var err error
 	found := map[string]uint64{}
 	for range 2 { // the second time over the same connections
 		clear(found)
@@ -45,6 +41,18 @@ func probedAt(t *testing.T, cfg Config, n int) (map[string]uint64, error) {
 		}})
 	}
 	return found, err
+}
+
+// proberOf makes a prober, until the test ends.
+func proberOf(t *testing.T, cfg Config) *prober {
+	t.Helper()
+	src, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProber(src)
+	t.Cleanup(p.close)
+	return p
 }
 
 // indexes answers with the number in the path.
@@ -126,11 +134,9 @@ func TestProbesGather(t *testing.T) {
 		indexes(w, r)
 	}))
 	t.Cleanup(server.Close)
-	start := time.Now()
 	if found, err := probedAt(t, Config{Address: server.URL}, 300); err != nil || len(found) != 300 {
 		t.Fatalf("%d: %v", len(found), err)
 	}
-	t.Log(time.Since(start))
 }
 
 // An agent that refuses a connection over which answers are to gather refuses it, and nothing else.
@@ -161,12 +167,7 @@ func TestRefusedWhileAnswersGather(t *testing.T) {
 			_ = c.Close()
 		}
 	}()
-	src, err := New(Config{Address: listener.Addr().String()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := newProber(src)
-	defer p.close()
+	p := proberOf(t, Config{Address: listener.Addr().String()})
 	names := make([]string, 72)
 	err = p.probe(t.Context(), probes{
 		few: true, take: inTurn(names), path: func(string) string { return "x" }, tell: func(string, uint64) bool { return false },
@@ -185,17 +186,11 @@ func TestProbesOfAnAgentThatIsSilent(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = listener.Close() })
 	for _, scheme := range []string{"http", "https"} {
-		src, err := New(Config{Address: scheme + "://" + listener.Addr().String()})
-		if err != nil {
-			t.Fatal(err)
+		p := proberOf(t, Config{Address: scheme + "://" + listener.Addr().String()})
+		p.src.silence = 100 * time.Millisecond
+		if _, err := p.question(t.Context(), &probing{}, "x", p.src.silence, nil); err == nil {
+			t.Errorf("%s: there is an answer", scheme)
 		}
-		src.silence = 100 * time.Millisecond
-		p := newProber(src)
-		_, err = p.question(t.Context(), &probing{}, "x", src.silence, nil)
-		if err == nil || t.Context().Err() != nil {
-			t.Errorf("%s: %v", scheme, err)
-		}
-		p.close()
 	}
 }
 
@@ -204,28 +199,26 @@ func TestGatheringEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "s20") {
+		if strings.HasSuffix(r.URL.Path, "s56") { // in the second batch: the size of answers is known by then
 			cancel()
 			<-r.Context().Done()
 		}
 		indexes(w, r)
 	}))
 	t.Cleanup(server.Close)
-	src, err := New(Config{Address: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := newProber(src)
-	defer p.close()
+	p := proberOf(t, Config{Address: server.URL})
 	var names []string
-	for i := range 40 {
+	for i := range 72 {
 		names = append(names, fmt.Sprint("s", i))
 	}
 	start := time.Now()
-	err = p.probe(ctx, probes{
+	err := p.probe(ctx, probes{
 		few: true, take: inTurn(names), path: func(name string) string { return "catalog/service/" + name },
 		tell: func(string, uint64) bool { return false },
 	})
+	if p.sizes[0].of(2) == 1 {
+		t.Error("nothing was known to gather by")
+	}
 	if !errors.Is(err, context.Canceled) || time.Since(start) > silence/2 {
 		t.Errorf("%v after %s", err, time.Since(start))
 	}
@@ -282,19 +275,70 @@ func TestProbesEndWithTheirContext(t *testing.T) {
 		<-r.Context().Done()
 	}))
 	t.Cleanup(server.Close)
-	src, err := New(Config{Address: server.URL})
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := newProber(src)
-	defer p.close()
+	p := proberOf(t, Config{Address: server.URL})
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-asked
 		cancel()
 	}()
-	err = p.probe(ctx, probes{take: inTurn(make([]string, 40)), path: func(string) string { return "x" }, tell: func(string, uint64) bool { return false }})
+	err := p.probe(ctx, probes{take: inTurn(make([]string, 40)), path: func(string) string { return "x" }, tell: func(string, uint64) bool { return false }})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// Changes without end do not keep a round from its end, and so the patrol from its turn.
+func TestARoundIsOneLap(t *testing.T) {
+	t.Parallel()
+	var sc *scope
+	var asked atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if n := asked.Add(1); n <= 100 {
+			_ = sc.movedTo(uint64(100+n), 0) // which is not found
+		}
+		time.Sleep(2 * shortestLap) // a lap takes longer than it rests
+		w.Header().Set("X-Consul-Index", "7")
+		fmt.Fprint(w, "[]")
+	}))
+	t.Cleanup(server.Close)
+	p := proberOf(t, Config{Address: server.URL})
+	sc = newScope(p.src, scopeKey{})
+	sc.node("a") // as many nodes as services, which are asked then
+	sc.cover(watch.Set{watch.Query{Kind: watch.KindService, Name: "web"}: {}}, false)
+	for range 2 {
+		before := asked.Load()
+		next, err := sc.goRound(t.Context(), p, func(watch.Notice) {})
+		if n := asked.Load() - before; err != nil || next != 0 || n != 1 {
+			t.Errorf("%d questions, then %s, %v", n, next, err)
+		}
+	}
+}
+
+// A group that is not followed any more has its place at the agent until its wait is over.
+func TestAGroupThatIsGivenUpKeepsItsPlace(t *testing.T) {
+	t.Parallel()
+	held := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("index") != "" {
+			close(held)
+			<-r.Context().Done()
+			return
+		}
+		w.Header().Set("X-Consul-Index", "7")
+		fmt.Fprint(w, "{}")
+	}))
+	t.Cleanup(server.Close)
+	p := proberOf(t, Config{Address: server.URL})
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		<-held
+		cancel()
+	}()
+	err := newScope(p.src, scopeKey{}).followGroup(ctx, p, "rack", "1", func() {}, func() {})
+	b := p.src.transport.budget
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !errors.Is(err, context.Canceled) || b.kept != 1 {
+		t.Errorf("%v, %d places are kept", err, b.kept)
 	}
 }
