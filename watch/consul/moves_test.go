@@ -93,8 +93,8 @@ func TestALapEndsWithWhatItSeeks(t *testing.T) {
 
 // Changes that come right after a lap are sought together, some time after its beginning.
 func TestLapsAreApart(t *testing.T) {
-	now := time.Now()
-	sc := lapOf(t, now)
+	sc := lapOf(t, time.Now())
+	now := time.Now().Add(time.Minute) // of all that follows, so that everybody was asked before
 	_ = sc.move(101, now)
 	l := next(t, sc, now)
 	asked(sc, l)
