@@ -60,7 +60,7 @@ func newCounted(b *budget, tr *http.Transport, host string) *counted {
 			b.give()
 			return nil, err
 		}
-		made := &conn{Conn: plain, of: c}
+		made := &conn{Conn: plain, of: c, socket: socketOf(plain)}
 		b.add(made)
 		return made, nil
 	}
@@ -97,6 +97,7 @@ func (c *counted) watch(few bool) {
 // conn is a connection that is counted.
 type conn struct {
 	net.Conn
+	socket   *socket // of Conn
 	of       *counted
 	answered atomic.Bool  // there was something to read, and no refusal
 	asked    atomic.Int64 // when something was written, 0 when it has been answered; in ns
@@ -109,7 +110,7 @@ func (c *conn) Close() error {
 
 func (c *conn) Write(b []byte) (int, error) {
 	c.asked.Store(time.Now().UnixNano())
-	return c.Conn.Write(b)
+	return c.socket.write(b)
 }
 
 // Read gives a refusal as an error. An agent writes it as soon as it has accepted the
@@ -117,7 +118,7 @@ func (c *conn) Write(b []byte) (int, error) {
 // than the request, writes that to the log and dials again. It also asks again, without a word,
 // over another connection when one is cut off that was used before.
 func (c *conn) Read(b []byte) (int, error) {
-	n, err := c.Conn.Read(b)
+	n, err := c.socket.read(b)
 	switch asked := c.asked.Load(); {
 	case n == 0 && asked > 0 && (errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)):
 		now := time.Now()

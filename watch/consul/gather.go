@@ -4,25 +4,21 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"os"
-	"sync/atomic"
-	"syscall"
+	"slices"
+	"sync"
 	"time"
 )
 
 // gatherTime is how long answers may take to gather. It is enough for a batch, unless they are smaller
 // than those before, or the agent is slow.
-const gatherTime = 100 * time.Millisecond
+const gatherTime = 500 * time.Millisecond
 
 // gather waits until so many bytes are there, or some time has passed: to be woken for each of the answers
 // costs more than to read it.
 func (c *probing) gather(ctx context.Context, bytes int, deadline time.Time) error {
-	if c.wake == nil || bytes <= 1 || c.in.Buffered() > 0 {
-		return nil
-	}
-	c.wake(bytes)
-	defer c.wake(1)
+	c.socket.expect(bytes)
+	defer c.socket.expect(1)
 	_ = c.conn.SetReadDeadline(time.Now().Add(gatherTime))
 	if ctx.Err() != nil { // which may have set another deadline before, see endWith
 		return ctx.Err()
@@ -38,54 +34,44 @@ func (c *probing) gather(ctx context.Context, bytes int, deadline time.Time) err
 	return ctx.Err()
 }
 
-// wakes gives a function that sets how many bytes have to have arrived to wake who waits for some, nil
-// where that cannot be set.
-func wakes(c net.Conn) func(bytes int) {
-	counted, ok := c.(*conn)
-	if !ok { // what arrives is encrypted
-		return nil
-	}
-	socket, ok := counted.Conn.(*net.TCPConn)
-	if !ok {
-		return nil
-	}
-	raw, err := socket.SyscallConn()
-	if err != nil {
-		return nil
-	}
-	return func(bytes int) {
-		_ = raw.Control(func(fd uintptr) {
-			_ = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVLOWAT, bytes)
-		})
-	}
+// mostLengths bounds the answers of which it is known how long they were.
+const mostLengths = 1 << 16
+
+// lengths are those of the last answers, by what was asked, in bytes. They hardly ever change. Its functions
+// may be called by several goroutines.
+type lengths struct {
+	mu    sync.Mutex
+	of    map[string]int
+	least int // in the last batch; 0 when that is not known
 }
 
-// sizes are those of the answers of a batch, in bytes.
-type sizes struct {
-	least   int
-	unknown bool // one of them
-	count   int
+// gathered is how much there is when all of these answers are there but for a part of the last one.
+func (l *lengths) gathered(names []string) (bytes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	last := 0
+	for _, name := range names {
+		if last = l.of[name]; last == 0 {
+			last = l.least
+		}
+		bytes += last
+	}
+	return max(1, bytes-last/2)
 }
 
-func (s *sizes) add(bytes int) {
-	if s.unknown = s.unknown || bytes == 0; s.count == 0 || bytes < s.least {
-		s.least = bytes
+// learn takes in the answers of a batch. A length of 0 is not known.
+func (l *lengths) learn(names []string, bytes []int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.of == nil || len(l.of) > mostLengths {
+		l.of = map[string]int{}
 	}
-	s.count++
-}
-
-// size is the least that an answer of one kind had in the last batch, in bytes; 0 when that is not known.
-type size struct{ least atomic.Int64 }
-
-// learn takes in a batch. One answer alone has nothing to gather with.
-func (s *size) learn(batch sizes) {
-	if batch.unknown {
-		batch.least = 0
+	for i, n := range bytes {
+		if l.of[names[i]] != n {
+			l.of[names[i]] = n
+		}
 	}
-	if batch.count > 1 {
-		s.least.Store(int64(batch.least))
+	if len(bytes) > 0 {
+		l.least = slices.Min(bytes)
 	}
 }
-
-// of is how much has to be there so that of so many answers all but the last are, and the last has begun.
-func (s *size) of(answers int) int { return (answers-1)*int(s.least.Load()) + 1 }

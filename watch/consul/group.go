@@ -3,6 +3,7 @@ package consul
 import (
 	"context"
 	"errors"
+	"iter"
 	"maps"
 	"net/url"
 	"slices"
@@ -149,7 +150,7 @@ func (sc *scope) followGroup(ctx context.Context, prober *prober, key, value str
 	defer c.close()
 	ask := func(ctx context.Context, after uint64) (uint64, error) {
 		hold, limit := sc.wait(after)
-		query := url.Values{"node-meta": {key + ":" + value}, "filter": {"ServicePort==1"}} // an empty list will do
+		query := url.Values{"node-meta": {key + ":" + value}, "filter": {"ServicePort==-1"}} // an empty list will do
 		if after > 0 {
 			query.Set("index", strconv.FormatUint(after, 10))
 			query.Set("wait", strconv.FormatInt(hold.Milliseconds(), 10)+"ms")
@@ -184,14 +185,15 @@ func (sc *scope) wake(value string, index uint64) {
 	}
 }
 
-// wakened gives the nodes of the groups that showed a change.
-func (sc *scope) wakened() (names []string) {
-	for name, n := range sc.nodes {
-		if n.group != "" && sc.groups.woken[n.group] {
-			names = append(names, name)
+// wakened are the nodes of the groups that showed a change.
+func (sc *scope) wakened() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for name, n := range sc.nodes {
+			if n.group != "" && sc.groups.woken[n.group] && !yield(name) {
+				return
+			}
 		}
 	}
-	return names
 }
 
 // sought notes in how many of the groups that showed a change there was one.

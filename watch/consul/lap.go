@@ -2,6 +2,7 @@ package consul
 
 import (
 	"cmp"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -27,9 +28,8 @@ type looks struct {
 // lap is whom to ask next: those first that were asked longest ago.
 type lap struct {
 	byNode  bool
-	all     int // of whom some are asked
-	names   []string
-	before  []time.Time // when each was asked before
+	all     int    // of whom some are asked
+	turns   []turn // oldest first
 	begun   time.Time
 	due     time.Time // whoever was asked before may have a change that has not been found
 	must    time.Time // whoever was asked before is asked even when there is none
@@ -40,6 +40,12 @@ type lap struct {
 
 	asked int
 	moved map[string]uint64 // the indexes of nodes that were other ones
+}
+
+// turn is that of a node, or of a service.
+type turn struct {
+	name   string
+	before time.Time // when it was asked last
 }
 
 // untilMoved is the time to the next lap when there is nothing to be found.
@@ -126,21 +132,40 @@ func (sc *scope) nodesAreFewer() bool {
 
 // fill chooses whom to ask.
 func (sc *scope) fill(l *lap) {
-	var all []string
 	switch {
 	case len(l.woken) > 0:
-		all = sc.wakened()
+		sc.order(l, sc.wakened())
 		clear(sc.groups.woken)
 	case l.byNode:
-		all = slices.Collect(maps.Keys(sc.nodes))
+		sc.order(l, maps.Keys(sc.nodes))
 	default:
-		all = slices.Collect(maps.Keys(sc.services))
+		sc.order(l, maps.Keys(sc.services))
 	}
-	l.all = len(all)
-	l.names = slices.DeleteFunc(all, func(name string) bool { return sc.at[name].After(l.due) })
-	slices.SortFunc(l.names, func(a, b string) int { return cmp.Or(sc.at[a].Compare(sc.at[b]), cmp.Compare(a, b)) })
-	for _, name := range l.names {
-		l.before = append(l.before, sc.at[name])
+}
+
+// order gives turns to those that were not asked lately.
+func (sc *scope) order(l *lap, names iter.Seq[string]) {
+	l.turns = make([]turn, 0, len(sc.at)+1)
+	for name := range names {
+		l.all++
+		if at := sc.at[name]; !at.After(l.due) {
+			l.turns = append(l.turns, turn{name, at})
+		}
+	}
+	slices.SortFunc(l.turns, func(a, b turn) int {
+		if order := a.before.Compare(b.before); order != 0 {
+			return order
+		}
+		return cmp.Compare(a.name, b.name)
+	})
+}
+
+// rest has the lap after this one begin some time later, by how many this one may ask.
+func (sc *scope) rest(l *lap) {
+	sc.mu.Lock()
+	defer sc.mu.Unlock()
+	if n := len(l.turns); n > 0 {
+		sc.restUntil = l.begun.Add(max(shortestLap, time.Second*time.Duration(n)/mostPerSecond))
 	}
 }
 
@@ -148,19 +173,20 @@ func (sc *scope) fill(l *lap) {
 func (sc *scope) take(l *lap, most int) []string {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
-	rest := l.names[l.asked:]
+	rest := l.turns[l.asked:]
 	if len(rest) == 0 {
 		return nil
 	}
 	if sc.over(l) {
 		return nil
 	}
-	rest = rest[:min(most, len(rest))]
-	for _, name := range rest {
-		sc.at[name] = time.Now()
+	names, now := make([]string, min(most, len(rest))), time.Now()
+	for i := range names {
+		names[i] = rest[i].name
+		sc.at[names[i]] = now
 	}
-	l.asked += len(rest)
-	return rest
+	l.asked += len(names)
+	return names
 }
 
 // over tells whether what the lap seeks has been found.
@@ -171,7 +197,7 @@ func (sc *scope) over(l *lap) bool {
 	case l.closes && !l.overdue && len(sc.groups.woken) > 0:
 		return true // the rest can wait
 	}
-	return l.before[l.asked].After(l.must)
+	return l.turns[l.asked].before.After(l.must)
 }
 
 // ended notes what became of a lap. After one that has failed all are asked again.
@@ -189,7 +215,7 @@ func (sc *scope) ended(l *lap, failed bool) {
 		sc.sought(l)
 		return
 	}
-	all := l.asked == len(l.names)
+	all := l.asked == len(l.turns)
 	if all {
 		sc.looked = true
 		sc.lookedAtAll(l.due)
@@ -199,17 +225,9 @@ func (sc *scope) ended(l *lap, failed bool) {
 		sc.coarse = sc.coarse || sc.baseline && l.asked >= max(several, len(sc.nodes)/2) && len(l.moved) == l.asked && oneIndex(l.moved)
 		sc.baseline = true
 	}
-	if l.closes && (all || l.before[l.asked].After(l.must)) {
+	if l.closes && (all || l.turns[l.asked].before.After(l.must)) {
 		sc.closed(l.begun, sc.closing())
 	}
-}
-
-// rest has the next lap begin some time after this one, and gives the time.
-func (sc *scope) rest(l *lap) time.Time {
-	sc.mu.Lock()
-	defer sc.mu.Unlock()
-	sc.restUntil = l.begun.Add(max(shortestLap, time.Second*time.Duration(l.all)/mostPerSecond))
-	return sc.restUntil
 }
 
 // oneIndex tells whether nodes seem to have one index together. That each has its own is not

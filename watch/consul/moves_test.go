@@ -61,7 +61,7 @@ func TestALapEndsWithWhatItSeeks(t *testing.T) {
 	now := time.Now()
 	sc := lapOf(t, now)
 	if l := next(t, sc, now); l != nil {
-		t.Fatalf("a lap of %q when nothing has changed", l.names)
+		t.Fatalf("a lap of %v when nothing has changed", l.turns)
 	}
 	_ = sc.move(101, time.Now())
 	l := next(t, sc, time.Now())
@@ -97,10 +97,11 @@ func TestLapsAreApart(t *testing.T) {
 	now := time.Now().Add(time.Minute) // of all that follows, so that everybody was asked before
 	_ = sc.move(101, now)
 	l := next(t, sc, now)
+	sc.rest(l)
 	asked(sc, l)
 	sc.ended(l, false)
-	if until := sc.rest(l); !until.Equal(now.Add(shortestLap)) {
-		t.Errorf("it rests until %s after its beginning", until.Sub(now))
+	if wait := sc.untilPoll(now); wait != shortestLap {
+		t.Errorf("the next look for changes is %s after its beginning", wait)
 	}
 	if l, wait, err := sc.nextLap(now); l != nil || wait < closing/2 || err != nil {
 		t.Errorf("%v, %s, %v: there is nothing to be found", l, wait, err)
@@ -152,8 +153,8 @@ func TestNodesThatMoveTogether(t *testing.T) {
 	}
 	sc.ended(l, false)
 	_ = sc.move(111, time.Now())
-	if l = next(t, sc, time.Now()); l.byNode || !strings.HasPrefix(l.names[0], "s") || len(l.names) != 20 {
-		t.Errorf("asks %q", l.names)
+	if l = next(t, sc, time.Now()); l.byNode || !strings.HasPrefix(l.turns[0].name, "s") || len(l.turns) != 20 {
+		t.Errorf("asks %v", l.turns)
 	}
 }
 

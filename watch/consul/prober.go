@@ -19,16 +19,16 @@ const (
 	// pipelined is how many requests go over one of them before their answers are read
 	// (https://www.rfc-editor.org/rfc/rfc9112#name-pipelining): answers of two bytes cost
 	// more to wait for than to make.
-	pipelined = 12
+	pipelined = 24
 )
 
 // prober asks for the index of many small answers, over connections of its own. There each goroutine
 // reads what it has asked for, so it is woken once for an answer, or for many: with net/http one answer
 // takes several.
 type prober struct {
-	src   *Source
-	conns chan *probing
-	sizes [3]size // of answers, by what they are for
+	src     *Source
+	conns   chan *probing
+	lengths [3]lengths // of answers, by what they are for
 }
 
 const (
@@ -39,11 +39,12 @@ const (
 
 // probing is one connection, for one goroutine at a time.
 type probing struct {
-	conn net.Conn // nil while there is none
-	in   *bufio.Reader
-	wake func(bytes int) // sets how many there must be to wake us; nil where that cannot be set
-	body bytes.Buffer    // of the last answer of which it counts
-	sent time.Time       // when something was written last
+	conn   net.Conn // nil while there is none
+	in     *bufio.Reader
+	socket *socket      // of conn, nil when what arrives there is encrypted
+	out    []byte       // the last requests
+	body   bytes.Buffer // of the last answer of which it counts
+	sent   time.Time    // when something was written last
 }
 
 func newProber(s *Source) *prober {
@@ -129,7 +130,7 @@ func (p *prober) probe(ctx context.Context, all probes) error {
 // more often.
 func (p *prober) probeFew(ctx context.Context, all probes) error {
 	for {
-		names := all.take(3 * pipelined)
+		names := all.take(2 * pipelined)
 		if len(names) == 0 {
 			return nil
 		}
@@ -168,22 +169,23 @@ func (p *prober) batch(ctx context.Context, names []string, all probes) error {
 
 // ask sends the requests of one batch, reads the answers, and gives those that moved.
 func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes) (moved []indexed, err error) {
-	var b []byte
+	c.out = c.out[:0]
 	for _, name := range names {
 		if err := p.src.admit(ctx); err != nil {
 			return nil, err
 		}
-		b = p.request(b, all.path(name))
+		c.out = p.request(c.out, all.path(name))
 	}
 	again := c.conn != nil
-	deadline, err := p.send(ctx, c, b, p.src.silence)
+	deadline, err := p.send(ctx, c, c.out, p.src.silence)
 	if err != nil {
 		return nil, err
 	}
 	defer c.endWith(ctx)()
-	var batch sizes
+	known, lengths := &p.lengths[all.kind], make([]int, 0, len(names))
+	defer func() { known.learn(names, lengths) }()
 	for i, name := range names {
-		r, err := p.next(ctx, c, p.sizes[all.kind].of(len(names)-i), deadline)
+		r, err := p.next(ctx, c, known, names[i:], deadline)
 		if err != nil && again && i == 0 { // the agent has closed it meanwhile, as it may
 			c.close()
 			return p.ask(ctx, c, names, all)
@@ -191,7 +193,7 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		if err != nil {
 			return moved, err
 		}
-		batch.add(r.size)
+		lengths = append(lengths, r.size)
 		if all.tell(name, r.index) {
 			moved = append(moved, indexed{name, r.index})
 		}
@@ -200,14 +202,15 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 			return append(moved, more...), err
 		}
 	}
-	p.sizes[all.kind].learn(batch)
 	return moved, nil
 }
 
-// next reads an answer of a batch, once so many bytes of it are there.
-func (p *prober) next(ctx context.Context, c *probing, bytes int, deadline time.Time) (reply, error) {
-	if err := c.gather(ctx, bytes, deadline); err != nil {
-		return reply{}, p.broken(ctx, err)
+// next reads an answer, once the others of its batch are there, too.
+func (p *prober) next(ctx context.Context, c *probing, known *lengths, names []string, deadline time.Time) (reply, error) {
+	if c.socket != nil && len(names) > 1 && c.in.Buffered() == 0 {
+		if err := c.gather(ctx, known.gathered(names), deadline); err != nil {
+			return reply{}, p.broken(ctx, err)
+		}
 	}
 	return p.receive(ctx, c, nil)
 }
@@ -219,7 +222,8 @@ func (p *prober) question(ctx context.Context, c *probing, path string, within t
 		return 0, err
 	}
 	again := c.conn != nil
-	deadline, err := p.send(ctx, c, p.request(nil, path), within)
+	c.out = p.request(c.out[:0], path)
+	deadline, err := p.send(ctx, c, c.out, within)
 	if err != nil {
 		return 0, err
 	}
@@ -272,26 +276,29 @@ func (p *prober) send(ctx context.Context, c *probing, b []byte, within time.Dur
 
 func (p *prober) dial(ctx context.Context, c *probing) error {
 	target := p.src.target
-	conn, err := p.src.transport.plain.DialContext(ctx, "tcp", target.address)
+	made, err := p.src.transport.plain.DialContext(ctx, "tcp", target.address)
 	if err != nil {
 		return err
+	}
+	var plain *socket
+	if counted, ok := made.(*conn); ok && !target.https {
+		plain = counted.socket
 	}
 	if target.https {
 		config := p.src.transport.plain.TLSClientConfig.Clone()
 		if config.ServerName == "" {
 			config.ServerName, _, _ = net.SplitHostPort(target.address)
 		}
-		secure := tls.Client(conn, config)
+		secure := tls.Client(made, config)
 		timed, cancel := context.WithTimeout(ctx, p.src.silence)
 		defer cancel()
 		if err := secure.HandshakeContext(timed); err != nil {
-			_ = conn.Close()
+			_ = made.Close()
 			return err
 		}
-		conn = secure
+		made = secure
 	}
-	c.conn, c.in = conn, bufio.NewReaderSize(conn, 16<<10)
-	c.wake = wakes(conn)
+	c.conn, c.in, c.socket = made, bufio.NewReaderSize(made, 16<<10), plain
 	return nil
 }
 

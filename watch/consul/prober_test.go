@@ -128,7 +128,7 @@ func TestProbesGather(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n := asked.Add(1)
 		w.Header().Set("X-Other", strings.Repeat("x", max(0, 400-int(n))))
-		if n%50 == 0 {
+		if n%150 == 0 {
 			time.Sleep(gatherTime + gatherTime/2)
 		}
 		indexes(w, r)
@@ -159,7 +159,7 @@ func TestRefusedWhileAnswersGather(t *testing.T) {
 				continue
 			}
 			in := bufio.NewReader(c)
-			for range 36 { // a batch
+			for range 2 * pipelined { // a batch
 				if _, err := http.ReadRequest(in); err == nil {
 					fmt.Fprint(c, "HTTP/1.1 200 OK\r\nX-Consul-Index: 7\r\nContent-Length: 2\r\n\r\n[]")
 				}
@@ -168,7 +168,7 @@ func TestRefusedWhileAnswersGather(t *testing.T) {
 		}
 	}()
 	p := proberOf(t, Config{Address: listener.Addr().String()})
-	names := make([]string, 72)
+	names := make([]string, 4*pipelined)
 	err = p.probe(t.Context(), probes{
 		few: true, take: inTurn(names), path: func(string) string { return "x" }, tell: func(string, uint64) bool { return false },
 	})
@@ -199,7 +199,7 @@ func TestGatheringEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, "s56") { // in the second batch: the size of answers is known by then
+		if strings.HasSuffix(r.URL.Path, fmt.Sprint("s", 4*pipelined-8)) { // in the second batch: the size of answers is known by then
 			cancel()
 			<-r.Context().Done()
 		}
@@ -208,7 +208,7 @@ func TestGatheringEndsWithItsContext(t *testing.T) {
 	t.Cleanup(server.Close)
 	p := proberOf(t, Config{Address: server.URL})
 	var names []string
-	for i := range 72 {
+	for i := range 4 * pipelined {
 		names = append(names, fmt.Sprint("s", i))
 	}
 	start := time.Now()
@@ -216,7 +216,7 @@ func TestGatheringEndsWithItsContext(t *testing.T) {
 		few: true, take: inTurn(names), path: func(name string) string { return "catalog/service/" + name },
 		tell: func(string, uint64) bool { return false },
 	})
-	if p.sizes[0].of(2) == 1 {
+	if p.lengths[ofNodes].gathered(names[:2]) == 1 {
 		t.Error("nothing was known to gather by")
 	}
 	if !errors.Is(err, context.Canceled) || time.Since(start) > silence/2 {

@@ -10,9 +10,9 @@ import (
 
 const (
 	// shortestLap lies at least between the starts of two laps, and no more than so many are asked in
-	// a second if each lap asks all: changes that are sought together cost less.
+	// a second: changes that are sought together cost less.
 	shortestLap   = 40 * time.Millisecond
-	mostPerSecond = 3300
+	mostPerSecond = 2800
 	// mostFew is how many nodes are asked over one connection, though somebody waits.
 	mostFew = 64
 )
@@ -45,12 +45,13 @@ func (sc *scope) sweep(ctx context.Context, prober *prober, moved <-chan struct{
 	}
 }
 
-// goRound makes the next lap, if there is anything to be found. next is the time to the one after it.
+// goRound makes the next lap, if there is anything to be found. next is the time until another one may be due.
 func (sc *scope) goRound(ctx context.Context, prober *prober, tell func(watch.Notice)) (next time.Duration, err error) {
 	l, next, err := sc.nextLap(time.Now())
 	if l == nil {
 		return next, err
 	}
+	sc.rest(l)
 	take := func(most int) []string { return sc.take(l, most) }
 	if l.byNode {
 		err = sc.askNodes(ctx, prober, l, take, tell)
@@ -61,12 +62,7 @@ func (sc *scope) goRound(ctx context.Context, prober *prober, tell func(watch.No
 	if sc.ended(l, err != nil); err != nil {
 		return 0, err
 	}
-	now := time.Now()
-	if !now.Before(sc.rest(l)) {
-		return 0, nil
-	}
-	_, next, err = sc.nextLap(now) // none yet; mostly there is nothing left to be found
-	return next, err
+	return 0, nil
 }
 
 // changedLists tells that the lists of services may have changed, now and then: it cannot
@@ -88,7 +84,7 @@ func (sc *scope) askNodes(ctx context.Context, prober *prober, l *lap, take func
 	query := sc.query(url.Values{"filter": {noService}})
 	return prober.probe(ctx, probes{
 		kind: ofNodes,
-		few:  l.calm() || len(l.names) <= mostFew,
+		few:  l.calm() || len(l.turns) <= mostFew,
 		take: take,
 		path: func(name string) string { return servicesOf(name) + query },
 		tell: func(name string, index uint64) bool { return sc.elsewhere(l, name, index) },
@@ -106,7 +102,7 @@ func (sc *scope) askNodes(ctx context.Context, prober *prober, l *lap, take func
 func servicesOf(node string) string { return "catalog/node-services/" + url.PathEscape(node) }
 
 // noService is a filter that nearly no service passes, and that is read quickly.
-const noService = "Port==1"
+const noService = "Port==-1"
 
 // elsewhere tells whether the index of a node is not the one that it was. In the first lap there is
 // none to compare with, and it is noted.

@@ -75,13 +75,14 @@ func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started
 	}
 }
 
-// untilPoll is how long it is not looked whether something has changed since a group has shown that: it has
-// told the index then, and what changed elsewhere before leaves a gap.
+// untilPoll is how long it is not looked whether something has changed: a lap that seeks it would not begin
+// sooner, or a group has just shown that something has. It has told the index then, and what changed elsewhere
+// before leaves a gap.
 func (sc *scope) untilPoll(now time.Time) time.Duration {
 	sc.mu.Lock()
 	defer sc.mu.Unlock()
 	if sc.groups.key == "" {
-		return 0
+		return sc.restUntil.Sub(now)
 	}
 	return sc.movedAt.Add(groupPollGap).Sub(now)
 }
