@@ -50,8 +50,9 @@ type scopeKey struct {
 // scope are the outputs of a body by its elements.
 type scope struct {
 	outputs map[elementKey]*output
-	run     uint64 // in which it was used last
-	used    int    // outputs that were used in that
+	places  []*output // in which they stood in a list, as most stand there again
+	run     uint64    // in which it was used last
+	used    int       // outputs that were used in that
 }
 
 type elementKey struct {
@@ -61,6 +62,7 @@ type elementKey struct {
 
 // output is what a body has given.
 type output struct {
+	key   elementKey
 	text  []byte
 	reads []note
 	depth int // of templates within templates that it takes
@@ -85,7 +87,7 @@ func (l *loop) enter(args ...reflect.Value) reflect.Value {
 		return list
 	}
 	l.entered = true
-	p := &pass{loop: l, scope: s, list: list}
+	p := &pass{loop: l, scope: s, list: list, lasting: lasting[list.Type().Elem()]}
 	return reflect.MakeFunc(iterator(list.Type().Elem(), l.pairs), func(args []reflect.Value) []reflect.Value {
 		p.each(args[0])
 		return nil
@@ -126,8 +128,9 @@ func iterator(elem reflect.Type, pairs bool) reflect.Type {
 // pass is one pass through a list.
 type pass struct {
 	*loop
-	scope *scope
-	list  reflect.Value
+	scope   *scope
+	list    reflect.Value
+	lasting bool // its elements are
 }
 
 // each writes what is kept, and has yield execute the body for the other elements. A
@@ -137,7 +140,7 @@ func (p *pass) each(yield reflect.Value) {
 	for i := range p.list.Len() {
 		elem := p.list.Index(i)
 		key, ok := p.key(i, elem)
-		if ok && p.repeat(p.scope.outputs[key]) {
+		if ok && p.repeat(p.scope.find(key, i)) {
 			continue
 		}
 		args := []reflect.Value{elem}
@@ -148,7 +151,7 @@ func (p *pass) each(yield reflect.Value) {
 			yield.Call(args)
 			continue
 		}
-		p.keep(key, func() { yield.Call(args) })
+		p.keep(key, i, func() { yield.Call(args) })
 	}
 }
 
@@ -156,8 +159,31 @@ func (p *pass) key(i int, elem reflect.Value) (key elementKey, ok bool) {
 	if p.index {
 		key.index = i
 	}
+	if p.lasting { // as identity would find out
+		key.elem = elem.Interface()
+		return key, true
+	}
 	key.elem, ok = identity(elem)
 	return key, ok
+}
+
+// find gives the output for the element in a place of a list, nil when there is none.
+func (s *scope) find(key elementKey, place int) *output {
+	if place < len(s.places) && s.places[place] != nil && s.places[place].key == key {
+		return s.places[place]
+	}
+	o := s.outputs[key]
+	if o != nil {
+		s.put(o, place)
+	}
+	return o
+}
+
+func (s *scope) put(o *output, place int) {
+	if place >= len(s.places) {
+		s.places = append(s.places, make([]*output, place+1-len(s.places))...)
+	}
+	s.places[place] = o
 }
 
 // repeat writes an output again if it is good still, and within all bounds: what is
@@ -188,17 +214,23 @@ func (o *output) current() bool {
 }
 
 // keep executes a body and keeps its output, unless something turned out to be missing.
-func (p *pass) keep(key elementKey, execute func()) {
+func (p *pass) keep(key elementKey, place int, execute func()) {
 	x, r := p.x, p.x.reads
 	start, from, open, deepest := len(x.out.output), len(r.notes), p.open, x.deepest
 	x.deepest, p.open, r.noting = x.depth, p.open+1, true
 	execute()
 	if !r.waiting() {
-		if old := p.scope.outputs[key]; old == nil || old.run != r.run {
+		o := p.scope.outputs[key]
+		if o == nil || o.run != r.run {
 			p.scope.used++
 		}
-		p.scope.outputs[key] = &output{
-			text: bytes.Clone(x.out.output[start:]), reads: distinct(r.notes[from:]), depth: x.deepest - x.depth, run: r.run,
+		if o == nil {
+			o = &output{}
+			p.scope.outputs[key] = o
+			p.scope.put(o, place)
+		}
+		*o = output{ // in all places
+			key: key, text: bytes.Clone(x.out.output[start:]), reads: distinct(r.notes[from:]), depth: x.deepest - x.depth, run: r.run,
 		}
 	}
 	p.leave(open, deepest)
@@ -231,6 +263,7 @@ func (m *memo) sweep(run uint64) {
 		maps.DeleteFunc(l.kept, func(_ scopeKey, s *scope) bool { return s.run != run })
 		for _, s := range l.kept {
 			if s.used < len(s.outputs) {
+				s.places = nil // some of them are to be forgotten
 				maps.DeleteFunc(s.outputs, func(_ elementKey, o *output) bool { return o.run != run })
 			}
 		}
