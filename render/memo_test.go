@@ -74,7 +74,14 @@ func TestAServiceThatComesCostsNoOther(t *testing.T) {
 		services []*watch.ServiceSummary
 		calls    int
 		moved    bool
-	}{{all[:99], 99 * 5, true}, {all, 5, true}, {all[1:], 0, true}, {all[1:50], 0, true}} {
+	}{
+		{all[:99], 99 * 5, true},
+		{all, 5, true},
+		{all[:50], 0, true},
+		{all, 50 * 5, true}, // those that were gone are forgotten
+		{all[1:], 0, true},
+		{all[1:50], 0, true},
+	} {
 		*calls = 0
 		f.Put(q, tc.services)
 		r, err := tmpl.Execute(t.Context(), f.Store)

@@ -150,7 +150,7 @@ func (sc *scope) followGroup(ctx context.Context, prober *prober, key, value str
 	defer c.close()
 	ask := func(ctx context.Context, after uint64) (uint64, error) {
 		hold, limit := sc.wait(after)
-		query := url.Values{"node-meta": {key + ":" + value}, "filter": {"ServicePort==-1"}} // an empty list will do
+		query := url.Values{"node-meta": {key + ":" + value}, "filter": {"Service" + noService}} // an empty list will do
 		if after > 0 {
 			query.Set("index", strconv.FormatUint(after, 10))
 			query.Set("wait", strconv.FormatInt(hold.Milliseconds(), 10)+"ms")

@@ -28,7 +28,6 @@ type looks struct {
 // lap is whom to ask next: those first that were asked longest ago.
 type lap struct {
 	byNode  bool
-	all     int    // of whom some are asked
 	turns   []turn // oldest first
 	begun   time.Time
 	due     time.Time // whoever was asked before may have a change that has not been found
@@ -147,7 +146,6 @@ func (sc *scope) fill(l *lap) {
 func (sc *scope) order(l *lap, names iter.Seq[string]) {
 	l.turns = make([]turn, 0, len(sc.at)+1)
 	for name := range names {
-		l.all++
 		if at := sc.at[name]; !at.After(l.due) {
 			l.turns = append(l.turns, turn{name, at})
 		}

@@ -115,6 +115,22 @@ func TestLapsAreApart(t *testing.T) {
 	}
 }
 
+// A lap with nobody to ask has nothing to rest from.
+func TestALapThatAsksNobodyIsNoReasonToRest(t *testing.T) {
+	sc := lapOf(t, time.Now())
+	now := time.Now().Add(2 * closing)
+	for name := range sc.nodes {
+		sc.at[name] = now // each was asked while something else was sought
+	}
+	l := next(t, sc, now)
+	if l == nil || !l.closes || len(l.turns) > 0 {
+		t.Fatalf("%+v", l)
+	}
+	if sc.rest(l); sc.untilPoll(now) > 0 {
+		t.Errorf("it rests for %s", sc.untilPoll(now))
+	}
+}
+
 func TestAllIsLookedAtOnceMore(t *testing.T) {
 	now := time.Now()
 	sc := lapOf(t, now)
@@ -261,7 +277,7 @@ func TestNodesInGroupsInPlaceOfFewerServices(t *testing.T) {
 			t.Errorf("%+v: groups %q", c, values)
 		}
 		l := next(t, sc, time.Now())
-		if l.byNode != c.byNode || len(asked(sc, l)) != l.all {
+		if l.byNode != c.byNode || len(asked(sc, l)) != len(l.turns) {
 			t.Errorf("%+v: nodes are asked: %v", c, l.byNode)
 		}
 		sc.ended(l, false)
@@ -274,7 +290,7 @@ func TestNodesInGroupsInPlaceOfFewerServices(t *testing.T) {
 			sc.node(fmt.Sprint("m", i))
 		}
 		if l := next(t, sc, time.Now()); l.byNode {
-			t.Errorf("%+v: %d nodes are asked in place of 30 services", c, l.all)
+			t.Errorf("%+v: %d nodes are asked in place of 30 services", c, len(l.turns))
 		}
 	}
 }

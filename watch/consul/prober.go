@@ -182,8 +182,8 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		return nil, err
 	}
 	defer c.endWith(ctx)()
-	known, lengths := &p.lengths[all.kind], make([]int, 0, len(names))
-	defer func() { known.learn(names, lengths) }()
+	known, sizes := &p.lengths[all.kind], make([]int, 0, len(names))
+	defer func() { known.learn(names, sizes) }()
 	for i, name := range names {
 		r, err := p.next(ctx, c, known, names[i:], deadline)
 		if err != nil && again && i == 0 { // the agent has closed it meanwhile, as it may
@@ -193,7 +193,7 @@ func (p *prober) ask(ctx context.Context, c *probing, names []string, all probes
 		if err != nil {
 			return moved, err
 		}
-		lengths = append(lengths, r.size)
+		sizes = append(sizes, r.size)
 		if all.tell(name, r.index) {
 			moved = append(moved, indexed{name, r.index})
 		}

@@ -1,7 +1,6 @@
 package consul
 
 import (
-	"errors"
 	"io"
 	"net"
 	"os"
@@ -111,9 +110,6 @@ func transfer(call, fd uintptr, b []byte) (int, error) {
 
 // failed is the error as the net package has it.
 func (s *socket) failed(op string, err error) error {
-	var number syscall.Errno
-	if errors.As(err, &number) {
-		err = os.NewSyscallError(op, number)
-	}
-	return &net.OpError{Op: op, Net: s.conn.LocalAddr().Network(), Source: s.conn.LocalAddr(), Addr: s.conn.RemoteAddr(), Err: err}
+	near, far := s.conn.LocalAddr(), s.conn.RemoteAddr()
+	return &net.OpError{Op: op, Net: near.Network(), Source: near, Addr: far, Err: os.NewSyscallError(op, err)}
 }

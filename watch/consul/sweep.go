@@ -101,7 +101,8 @@ func (sc *scope) askNodes(ctx context.Context, prober *prober, l *lap, take func
 // servicesOf is where the services of a node are listed.
 func servicesOf(node string) string { return "catalog/node-services/" + url.PathEscape(node) }
 
-// noService is a filter that nearly no service passes, and that is read quickly.
+// noService is a filter that no service passes, and that is read quickly: of instances of a node, and behind
+// "Service" of a list of services, where their fields have that before their name.
 const noService = "Port==-1"
 
 // elsewhere tells whether the index of a node is not the one that it was. In the first lap there is
