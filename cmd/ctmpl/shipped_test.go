@@ -68,10 +68,11 @@ func (g *gateway) real(text string) string {
 var certSum = regexp.MustCompile(`(?m)^( +# )[0-9a-f]{16}$`)
 
 func (g *gateway) shown(text string) string {
+	text = certSum.ReplaceAllString(strings.ReplaceAll(text, g.dir, "DIR"), "${1}SUM") // before the ports: there may be their digits in it
 	for name, port := range g.ports {
 		text = strings.ReplaceAll(text, fmt.Sprint(port), "PORT-"+name)
 	}
-	return certSum.ReplaceAllString(strings.ReplaceAll(text, g.dir, "DIR"), "${1}SUM")
+	return text
 }
 
 // vars are those that keep nginx off the places of the system's.

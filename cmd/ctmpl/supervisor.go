@@ -22,6 +22,7 @@ type supervisor struct {
 	changed chan struct{} // capacity 1: it is to be reloaded
 	signals chan syscall.Signal
 	program atomic.Pointer[child.Child] // nil while it does not run
+	listens atomic.Bool                 // signals are for the program: it runs, or is about to
 }
 
 // childExit says that the program has ended, with its exit code.
@@ -42,7 +43,7 @@ func (s *supervisor) reload() { notify(s.changed) }
 
 // pass passes a signal on to the program, and tells whether there is one.
 func (s *supervisor) pass(sig syscall.Signal) bool {
-	if s == nil || s.program.Load() == nil {
+	if s == nil || !s.listens.Load() {
 		return false
 	}
 	select {
@@ -74,6 +75,8 @@ func (s *supervisor) run(ctx context.Context, rendered <-chan struct{}) error {
 	if ctx.Err() != nil { // both have come: it would be ended at once
 		return nil
 	}
+	s.listens.Store(true) // before it starts: what it does then may be the reason for a signal
+	defer s.listens.Store(false)
 	program, err := child.Start(context.WithoutCancel(ctx), s.spec, s.log)
 	if err != nil {
 		return err

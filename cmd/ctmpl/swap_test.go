@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -88,7 +89,7 @@ func TestAnotherConsul(t *testing.T) {
 				destination = %q
 				command     = "test -e %[3]s/ready && echo ran >> %[3]s/ran"
 			}`, agent.HTTPAddr, filepath.Join(dir, "out"), dir)
-		if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		if err := errors.Join(os.WriteFile(config+"~", []byte(text), 0o644), os.Rename(config+"~", config)); err != nil {
 			t.Fatal(err)
 		}
 	}

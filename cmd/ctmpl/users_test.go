@@ -179,6 +179,7 @@ func TestRootAsksACtmplOfAnotherUser(t *testing.T) {
 	l.becomes("^  held .*web 3 → 0")
 	l.expectAsk("/out: approved\n", exitOK, "approve")
 	l.run.expect("")
+	l.becomes("^  live$")
 	l.becomes("^  good output 2 .* live$")
 	l.expectAsk("/out: rolled back to good output 1: it stays until it is released\n", exitOK, "rollback")
 	l.run.expect("1 2 3 ")

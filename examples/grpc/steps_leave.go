@@ -29,7 +29,7 @@ func (s *story) verdict(ctx context.Context, srv *server) (time.Time, error) {
 }
 
 // promise is within what time of Consul's verdict a server gets its last call.
-const promise = time.Second
+const promise = 3 * time.Second
 
 // leaves waits for the verdict, and until the server is out of nginx's file and gets no
 // call any more.

@@ -10,6 +10,11 @@ import (
 	"github.com/ctmpl/ctmpl/internal/servers"
 )
 
+const (
+	slack  = 15 * time.Second // of a busy machine, beyond what a step takes
+	others = 3                // reloads for what may happen on one meanwhile, such as a worker that is stale for a moment
+)
+
 // appear starts the workers together: they share the requests evenly.
 func (s *story) appear(ctx context.Context) error {
 	before, start := s.nginx.Workers(), time.Now()
@@ -49,7 +54,7 @@ func (s *story) busy(ctx context.Context) error {
 		return err
 	}
 	s.say("%s has a load of 80: in its entry %s later, and another %s until all of nginx knows it", k.id, ms(written.Sub(start)), ms(time.Since(written)))
-	if took := time.Since(written); took > reloadTime+2*time.Second {
+	if took := time.Since(written); took > reloadTime+slack {
 		return fmt.Errorf("from the entry to nginx took %s", took)
 	}
 	return s.wantShare(ctx)
@@ -98,7 +103,7 @@ func (s *story) writeMuch(ctx context.Context) (err error) {
 	}
 	took, times := time.Since(start), s.reloads()-reloads
 	s.say("%s, of somebody else, writes %d loads from 0 to 99 within %s: %d reloads", s.stranger.ID, writes, ms(took), times)
-	if most := 2 + int(took/reloadTime); times > most || times == 0 {
+	if most := 2 + int(took/reloadTime) + others; times > most || times == 0 {
 		return fmt.Errorf("nginx was reloaded %d times within %s, want 1 to %d", times, took, most)
 	}
 	return nil
@@ -155,7 +160,7 @@ func (s *story) stale(ctx context.Context) error {
 	}
 	took := time.Since(start)
 	s.say("%s says once that it is idle: weight 10 after %s, and 1 after %s, with an update of another worker", s.stranger.ID, ms(known), ms(took))
-	if most := staleTime + 2*updateTime + reloadTime + time.Second; took > most || took < staleTime-time.Second {
+	if most := staleTime + 2*updateTime + reloadTime + slack; took > most || took < staleTime-time.Second {
 		return fmt.Errorf("it took %s until it counted as stale, want %s to %s", took, staleTime, most)
 	}
 	if err := s.wantShare(ctx); err != nil {

@@ -17,7 +17,7 @@ var badTemplates = []struct{ what, text, said string }{
 
 // badTemplate has the template be a bad one, one after the other, and good again.
 func badTemplate(t *trial) error {
-	w, err := t.follow(options{top: `limits { output_bytes = 1000000 execution_time = "1s" }`})
+	w, err := t.follow(options{top: `limits { output_bytes = 10000 execution_time = "3s" }`})
 	if err != nil {
 		return err
 	}

@@ -163,7 +163,7 @@ func TestStopWhileItIsStartedAnew(t *testing.T) {
 	t.Parallel()
 	j := newJournal(t)
 	var log bytes.Buffer // read when all has ended
-	c, err := Start(t.Context(), j.program("LAST=300ms"), slog.New(slog.NewTextHandler(&log, nil)))
+	c, err := Start(t.Context(), j.program("LAST=5s"), slog.New(slog.NewTextHandler(&log, nil)))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -198,7 +198,7 @@ func TestReloadVersion(t *testing.T) {
 	} {
 		d := s.driver(func(c *Config) { c.VersionURL = url })
 		if want != "" {
-			d.cfg.ReloadTimeout = time.Second
+			d.cfg.ReloadTimeout = 4 * time.Second
 		}
 		err := d.Reload(t.Context(), "v2")
 		if want != "" {
@@ -208,9 +208,9 @@ func TestReloadVersion(t *testing.T) {
 		}
 	}
 	d := s.driver(func(c *Config) {
-		c.VersionURL, c.ReloadTimeout = fmt.Sprintf("http://127.0.0.1:%d/", s.port), time.Second
+		c.VersionURL, c.ReloadTimeout = fmt.Sprintf("http://127.0.0.1:%d/", s.port), 4*time.Second
 	})
-	wantError(t, d.Reload(t.Context(), "v3"), `did not answer version "v3" within 1s: the last answer was "v2"`)
+	wantError(t, d.Reload(t.Context(), "v3"), `did not answer version "v3" within 4s: the last answer was "v2"`)
 }
 
 func TestBusyWhileWorkersDrain(t *testing.T) {

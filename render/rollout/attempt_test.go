@@ -43,6 +43,9 @@ func (r *rig) reopen() {
 		r.target.Record.Close()
 	}
 	record, err := r.state.Open("edge")
+	for tries := 0; errors.Is(err, ErrInUse) && tries < 1000; tries++ { // what another test has just forked has its lock until it executes
+		record, err = r.state.Open("edge")
+	}
 	if err != nil {
 		r.Fatal(err)
 	}

@@ -79,18 +79,18 @@ func TestCommandThatTakesTooLongIsEndedWithItsChildren(t *testing.T) {
 		"which does not": "trap '' TERM; sh -c 'trap \"\" TERM; while :; do sleep 1000; done' & echo $! > %[1]s; echo busy; while :; do sleep 1; done",
 	} {
 		start := time.Now()
-		err := Command{Args: []string{fmt.Sprintf(script, pids)}, Timeout: 1500 * time.Millisecond}.Run(t.Context())
-		if err == nil || !strings.Contains(err.Error(), "ended after 1.5s") || !strings.Contains(err.Error(), "busy") {
+		err := Command{Args: []string{fmt.Sprintf(script, pids)}, Timeout: 5 * time.Second}.Run(t.Context())
+		if err == nil || !strings.Contains(err.Error(), "ended after 5s") || !strings.Contains(err.Error(), "busy") {
 			t.Errorf("%s: got %v", name, err)
 		}
-		if took := time.Since(start); took > 20*time.Second {
+		if took := time.Since(start); took > 40*time.Second {
 			t.Errorf("%s: took %s", name, took)
 		}
 		child, err := strconv.Atoi(strings.TrimSpace(content(t, pids)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		servers.Eventually(t, 10*time.Second, func() error {
+		servers.Eventually(t, 30*time.Second, func() error {
 			if alive(child) {
 				return fmt.Errorf("%s: its child %d is still there", name, child)
 			}

@@ -112,13 +112,13 @@ func TestAgentWithALowLimit(t *testing.T) {
 		queries[i] = service(fmt.Sprintf("service-%d|any", i))
 	}
 	r := run(t, consul.Config{Address: agent.HTTPAddr, MaxStale: 2 * time.Second}, queries)
-	r.answered(queries, 20*time.Second)
+	r.answered(queries, time.Minute)
 	for port := range 3 {
 		for i := range queries {
 			register(t, client, queries[i].Name, i, port+1)
 		}
 		start := time.Now()
-		servers.Eventually(t, 20*time.Second, func() error {
+		servers.Eventually(t, time.Minute, func() error {
 			for _, q := range queries {
 				if v, _, _ := r.store.Get(q); !at(v, port+1) {
 					return fmt.Errorf("%s is not at port %d", q, port+1)
@@ -128,7 +128,7 @@ func TestAgentWithALowLimit(t *testing.T) {
 		})
 		t.Logf("after %s; %d of them at once, %d connections", time.Since(start).Round(time.Millisecond), r.src.Budget(), r.src.Connections())
 	}
-	if n := r.src.Budget(); n < 4 || n > 20 {
+	if n := r.src.Budget(); n < 4 || n > 25 { // after some time it tries some more than it had
 		t.Errorf("%d queries are asked at once, of an agent that allows 20", n)
 	}
 	if len(r.log.lines) != 1 || !strings.Contains(r.log.lines[0], "refuses connections") {

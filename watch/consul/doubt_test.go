@@ -137,9 +137,7 @@ func TestFilteredByARealConsul(t *testing.T) {
 			return nil
 		})
 	}
-	if err := undoubted(t, src, service("api")); err != nil {
-		t.Error(err)
-	}
+	servers.Eventually(t, deadline, func() error { return undoubted(t, src, service("api")) })
 
 	anonymous := newSource(t, consul.Config{Address: agent.HTTPAddr})
 	for _, q := range []watch.Query{service("web"), services(""), nodes("")} {

@@ -87,7 +87,7 @@ func TestErrorAnswers(t *testing.T) {
 			t.Parallel()
 			a := newAgent(t, map[string]reply{"/v1/kv/a": tc.reply})
 			src := a.source(consul.Config{Token: secret})
-			src.SetTimes(2*time.Second, time.Second)
+			src.SetTimes(20*time.Second, time.Second)
 			if strings.HasPrefix(name, "silent") {
 				src.SetTimes(50*time.Millisecond, time.Second)
 			}
@@ -203,9 +203,9 @@ func TestNotTLS(t *testing.T) {
 // An agent may take as long as it was asked to hold, and its silence beyond that.
 func TestHoldIsNoSilence(t *testing.T) {
 	t.Parallel()
-	const hold, silence = 400 * time.Millisecond, 300 * time.Millisecond
+	const hold, silence = 4 * time.Second, 3 * time.Second
 	var took time.Duration // of the agent
-	a := newAgent(t, map[string]reply{"/v1/kv/a?index=7&wait=400ms": {do: func(w http.ResponseWriter, r *http.Request) {
+	a := newAgent(t, map[string]reply{"/v1/kv/a?index=7&wait=4000ms": {do: func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-time.After(took):
 		case <-r.Context().Done():

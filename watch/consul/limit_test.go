@@ -18,22 +18,25 @@ func TestToWaitForAPlaceIsNoSilence(t *testing.T) {
 		w.Header().Set("X-Consul-Index", "7")
 		fmt.Fprint(w, "[]")
 	}))
-	defer agent.Close()
+	t.Cleanup(agent.Close)
 	for _, q := range []watch.Query{{Kind: watch.KindLookup, Name: "a"}, {Kind: watch.KindDatacenters}, {Kind: watch.KindPartitions}} {
-		s, err := New(Config{Address: agent.URL})
-		if err != nil {
-			t.Fatal(err)
-		}
-		const silence, taken = 100 * time.Millisecond, 400 * time.Millisecond
-		s.silence = silence
-		b := s.transport.budget
-		b.allowed, b.growAt = fewest, time.Now().Add(time.Hour)
-		for range fewest {
-			b.keep(taken)
-		}
-		if _, err := s.Fetch(t.Context(), q, 0, 0); err != nil {
-			t.Errorf("%s: %v", q, err)
-		}
-		s.Close()
+		t.Run(q.String(), func(t *testing.T) {
+			t.Parallel()
+			s, err := New(Config{Address: agent.URL})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			const silence, taken = 2 * time.Second, 3 * time.Second
+			s.silence = silence
+			b := s.transport.budget
+			b.allowed, b.growAt = fewest, time.Now().Add(time.Hour)
+			for range fewest {
+				b.keep(taken)
+			}
+			if _, err := s.Fetch(t.Context(), q, 0, 0); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

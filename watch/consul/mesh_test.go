@@ -82,7 +82,7 @@ func TestPartitionsArePolled(t *testing.T) {
 	a := newAgent(t, map[string]reply{"/v1/partitions": {body: "[]"}})
 	src := a.source(consul.Config{MaxStale: time.Second})
 	const poll = 50 * time.Millisecond
-	src.SetTimes(time.Second, poll)
+	src.SetTimes(20*time.Second, poll)
 	for after := range uint64(3) {
 		start := time.Now()
 		answer := fetch(t, src, partitions, after, time.Minute)

@@ -217,7 +217,7 @@ func TestDeadConnection(t *testing.T) {
 	t.Parallel()
 	agent := newHolding(t, func(*httptest.Server) {})
 	gate := newGate(t, agent.Listener.Addr().String())
-	src := agent.source(t, consul.Config{Address: gate.listener.Addr().String()}, func(src *consul.Source) { src.SetPing(time.Second) })
+	src := agent.source(t, consul.Config{Address: gate.listener.Addr().String()}, func(src *consul.Source) { src.SetPing(5 * time.Second) })
 	end := agent.ask(t, src, 10, 10)
 	gate.bury()
 	servers.Eventually(t, deadline, func() error {

@@ -274,7 +274,7 @@ func TestDatacenters(t *testing.T) {
 		consistent("dc4"):         {do: func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }},
 	})
 	src := a.source(consul.Config{MaxStale: time.Second})
-	src.SetTimes(100*time.Millisecond, time.Millisecond)
+	src.SetTimes(2*time.Second, time.Millisecond) // dc4 is silent
 	first := fetch(t, src, datacenters, 0, time.Minute)
 	if diff := cmp.Diff(watch.Answer{Value: []string{"dc1", "dc2", "dc3", "dc4"}, Version: 1}, first); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -21,7 +21,7 @@ import (
 )
 
 // patience bounds what has to happen at once.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // rig is a forwarder that follows files, as the service web.
 type rig struct {
@@ -107,6 +107,7 @@ type session struct {
 }
 
 func (s *session) echo(line string) error {
+	_ = s.SetDeadline(time.Now().Add(patience))
 	if _, err := fmt.Fprintln(s, line); err != nil {
 		return err
 	}

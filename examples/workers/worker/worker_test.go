@@ -138,7 +138,7 @@ func TestLife(t *testing.T) {
 func TestUnderWay(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t)
-	addr, end := serveWorker(t, a, "-work", "300ms", "-update", "5ms", "-slots", "1")
+	addr, end := serveWorker(t, a, "-work", "3s", "-update", "5ms", "-slots", "1")
 	answered := make(chan error, 1)
 	servers.Eventually(t, 10*time.Second, func() error {
 		_, err := servers.Get(t.Context(), servers.LoadOptions{Addr: addr, Path: "/status"})
