@@ -104,7 +104,7 @@ func serveWorker(t *testing.T, a *agent, args ...string) (addr string, end func(
 func TestLife(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t)
-	addr, end := serveWorker(t, a, "-update", "5ms")
+	addr, end := serveWorker(t, a, "-update", "500ms")
 	write, clear := "PUT /v1/kv/worker/"+addr, "DELETE /v1/kv/worker/"+addr
 	servers.Eventually(t, 10*time.Second, func() error {
 		if n := a.count(write); n < 3 {
@@ -138,7 +138,7 @@ func TestLife(t *testing.T) {
 func TestUnderWay(t *testing.T) {
 	t.Parallel()
 	a := startAgent(t)
-	addr, end := serveWorker(t, a, "-work", "3s", "-update", "5ms", "-slots", "1")
+	addr, end := serveWorker(t, a, "-work", "3s", "-update", "500ms", "-slots", "1")
 	answered := make(chan error, 1)
 	servers.Eventually(t, 10*time.Second, func() error {
 		_, err := servers.Get(t.Context(), servers.LoadOptions{Addr: addr, Path: "/status"})
