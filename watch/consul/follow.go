@@ -114,9 +114,10 @@ func (sc *scope) wait(after uint64) (hold, limit time.Duration) {
 	return hold, hold + hold/16 + sc.src.silence
 }
 
-// holdTime is how long a question waits for what is newer. It is not given up before.
+// holdTime is how long a question waits for what is newer. At the start that is a short time: an agent that allows
+// few connections refuses some then, the sentinel gives up, and what it has asked keeps its place at the agent.
 func (sc *scope) holdTime() time.Duration {
-	return sc.src.hold(watch.Query{Kind: watch.KindService}, sentinelHold)
+	return sc.src.hold(watch.Query{Kind: watch.KindServices}, sentinelHold)
 }
 
 func sleep(ctx context.Context, d time.Duration) {

@@ -146,10 +146,12 @@ func (sc *scope) followGroups(ctx context.Context, prober *prober, values []stri
 // followGroup notes each change in a group, over a connection for that.
 func (sc *scope) followGroup(ctx context.Context, prober *prober, key, value string, begun, moved func()) error {
 	var last uint64
+	var hold time.Duration
 	c := &probing{}
 	defer c.close()
 	ask := func(ctx context.Context, after uint64) (uint64, error) {
-		hold, limit := sc.wait(after)
+		var limit time.Duration
+		hold, limit = sc.wait(after)
 		query := url.Values{"node-meta": {key + ":" + value}, "filter": {"Service" + noService}} // an empty list will do
 		if after > 0 {
 			query.Set("index", strconv.FormatUint(after, 10))
@@ -165,7 +167,8 @@ func (sc *scope) followGroup(ctx context.Context, prober *prober, key, value str
 	return sc.follow(ctx, ask, func(index uint64) error {
 		begun()
 		// The index is that of all services: at the end of a wait it may be another one, too.
-		if first := last == 0; !first && index != last && time.Since(c.sent) < sc.holdTime() {
+		over := hold > 0 && time.Since(c.sent) >= hold
+		if first := last == 0; !first && index != last && !over {
 			sc.wake(value, index)
 			moved()
 		}

@@ -3,9 +3,11 @@ package consul
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/consul/api"
@@ -422,4 +424,25 @@ func TestAMoveThatAGroupShowsIsALook(t *testing.T) {
 	if sc.movedAt != before {
 		t.Error("an answer that was overtaken is a look")
 	}
+}
+
+// What a sentinel asks at the start is not held for long: when an agent refuses connections it gives up, and what it
+// has asked keeps its place there. Later it is, as it costs least.
+func TestWhatASentinelAsksIsHeldForLongerAndLonger(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		src := &Source{transport: &counted{budget: newBudget(160, false, "Consul", slog.New(slog.DiscardHandler))}}
+		sc := newScope(src, scopeKey{})
+		for _, step := range []struct{ pass, want time.Duration }{{0, leastHold}, {30 * time.Second, 30 * time.Second}, {time.Hour, sentinelHold}} {
+			time.Sleep(step.pass)
+			if hold, _ := sc.wait(7); hold != step.want {
+				t.Errorf("after %s it is held for %s, want %s", step.pass, hold, step.want)
+			}
+		}
+		src.transport.budget.refused(src.transport.budget.mark(), src.transport.budget.mark())
+		time.Sleep(time.Hour)
+		if hold, _ := sc.wait(7); hold != tightHold {
+			t.Errorf("with fewer connections it is held for %s, want %s", hold, tightHold)
+		}
+	})
 }

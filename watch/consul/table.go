@@ -65,7 +65,7 @@ func (sc *scope) followTable(ctx context.Context, prober *prober, moved, started
 		}
 		started()
 		pause := sc.pollGap()
-		if next == index && !polls && time.Since(start) < sentinelHold/4 { // something in between does not wait
+		if next == index && !polls && time.Since(start) < leastHold/2 { // something in between does not wait
 			pause = sentinelPause
 		}
 		index = next
