@@ -105,19 +105,15 @@ func (sc *scope) once(ctx context.Context, after uint64, ask asking) (index uint
 	return meta.LastIndex, nil
 }
 
-// wait is how long a question waits, and how long it may take then. Consul adds some to the first.
+// wait is how long a question waits for what is newer, and how long it may take then. Consul adds some to the first.
+// At the start that is a short time: an agent that allows few connections refuses some then, the sentinel gives up, and
+// what it has asked keeps its place at the agent.
 func (sc *scope) wait(after uint64) (hold, limit time.Duration) {
 	if after == 0 {
 		return 0, sc.src.silence
 	}
-	hold = sc.holdTime()
+	hold = sc.src.hold(watch.Query{Kind: watch.KindServices}, sentinelHold)
 	return hold, hold + hold/16 + sc.src.silence
-}
-
-// holdTime is how long a question waits for what is newer. At the start that is a short time: an agent that allows
-// few connections refuses some then, the sentinel gives up, and what it has asked keeps its place at the agent.
-func (sc *scope) holdTime() time.Duration {
-	return sc.src.hold(watch.Query{Kind: watch.KindServices}, sentinelHold)
 }
 
 func sleep(ctx context.Context, d time.Duration) {
